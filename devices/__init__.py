@@ -1,0 +1,1 @@
+"""Drivers of the room's equipment. Nothing here knows the application."""

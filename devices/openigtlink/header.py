@@ -1,0 +1,138 @@
+"""The 58 bytes before every OpenIGTLink message.
+
+Layout (protocol v1 to v3, header page), big endian: version u16, type char[12], device name
+char[20], timestamp u64 as 32.32 fixed-point Unix seconds, body size u64, CRC-64 of the body
+(ECMA-182, not reflected, initial value 0).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+
+from fastcrc import crc64
+
+from devices.contract import DeviceError
+
+HEADER_SIZE = 58
+NAME_SIZE = 20
+NEWEST_VERSION = 3
+
+_LAYOUT = struct.Struct(">H12s20sIIQQ")
+_TYPE = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,11}")
+_KIB, _MIB = 1024, 1024 * 1024
+
+# The largest body believed for each type. A length beyond it is a fault of the sender, and
+# allocating it would take the console down.
+_SMALL = ("TRANSFORM", "POSITION", "STATUS", "STRING", "CAPABILITY")
+BODY_CAPS = dict.fromkeys(_SMALL, 128 * _KIB) | {"QTDATA": 256 * _KIB, "IMAGE": 64 * _MIB}
+OTHER_BODY_CAP = 4 * _MIB
+
+
+class MessageError(DeviceError):
+    """One message cannot be packed or understood; the stream itself is still in step.
+
+    reason: a few words that stay the same for every such message, to count by.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class GarbageError(MessageError):
+    """These bytes are no OpenIGTLink header: the stream is out of step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a message before its body.
+
+    version: 1, or 2 and 3 with extended header and metadata. timestamp_s: Unix time the sender
+    stamped, 0 where it did not. body_size: bytes.
+    """
+
+    version: int
+    type: str
+    device_name: str
+    timestamp_s: float
+    body_size: int
+    crc: int
+
+
+def checksum(body: bytes | bytearray | memoryview) -> int:
+    """CRC-64 of a body as it stands in the header."""
+    return int(crc64.ecma_182(body))
+
+
+def body_cap(message_type: str) -> int:
+    """The largest body, in bytes, accepted for this type."""
+    return BODY_CAPS.get(message_type, OTHER_BODY_CAP)
+
+
+def parse_header(data: bytes | bytearray | memoryview) -> Header:
+    """Read 58 bytes.
+
+    Raises GarbageError where they are no header, MessageError where only the name is unreadable.
+    """
+    if len(data) != HEADER_SIZE:
+        raise GarbageError("not a message header", f"{len(data)} bytes where a header has 58")
+    version, raw_type, raw_name, seconds, fraction, size, crc = _LAYOUT.unpack(data)
+    if not 1 <= version <= NEWEST_VERSION:
+        raise GarbageError("not a message header", f"version {version}")
+    return Header(
+        version=version,
+        type=_type_text(raw_type),
+        device_name=fixed_text(raw_name),
+        timestamp_s=seconds + fraction / 2**32,
+        body_size=size,
+        crc=crc,
+    )
+
+
+def pack_header(header: Header) -> bytes:
+    """58 bytes. Raises MessageError on a name or type that does not fit, or a bad time."""
+    kind = header.type.encode("utf-8")
+    if _TYPE.fullmatch(kind) is None:
+        raise MessageError("bad message type", f"{header.type!r} is not 1 to 12 letters and digits")
+    seconds, fraction = _fixed_point(header.timestamp_s)
+    name = fixed_bytes(header.device_name, NAME_SIZE)
+    return _LAYOUT.pack(
+        header.version, kind, name, seconds, fraction, header.body_size, header.crc
+    )
+
+
+def fixed_text(raw: bytes) -> str:
+    """Text of a NUL-padded field. Raises MessageError where it is not UTF-8."""
+    try:
+        return raw.split(b"\0", 1)[0].decode("utf-8").rstrip(" \t\r\n")
+    except UnicodeDecodeError as error:
+        raise MessageError("name is not text", repr(raw)) from error
+
+
+def fixed_bytes(text: str, size: int) -> bytes:
+    """A NUL-padded field. Raises MessageError where it does not fit: cut names can collide."""
+    raw = text.encode("utf-8", errors="surrogatepass")
+    if len(raw) > size:
+        raise MessageError(
+            "name too long", f"{text!r} takes {len(raw)} bytes; OpenIGTLink carries {size}"
+        )
+    if b"\0" in raw:
+        raise MessageError("bad name", f"{text!r} holds a NUL")
+    return raw.ljust(size, b"\0")
+
+
+def _type_text(raw: bytes) -> str:
+    kind = raw.split(b"\0", 1)[0].rstrip(b" ")
+    if _TYPE.fullmatch(kind) is None:
+        raise GarbageError("not a message header", f"message type {raw!r}")
+    return kind.decode("ascii")
+
+
+def _fixed_point(time_s: float) -> tuple[int, int]:
+    if not (math.isfinite(time_s) and 0.0 <= time_s < 2**32):
+        raise MessageError("bad timestamp", f"{time_s} is no Unix time of this protocol")
+    ticks = min(round(time_s * 2**32), 2**64 - 1)
+    return ticks >> 32, ticks & 0xFFFFFFFF

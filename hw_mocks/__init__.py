@@ -1,0 +1,1 @@
+"""The device end of each wire: one simulated room with a known truth."""

@@ -1,0 +1,154 @@
+"""Rigid transforms that carry the names of their frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ir_nav.geometry.frames import Frame, FrameError, GeometryError
+
+FloatArray = NDArray[np.float64]
+
+# Poses on the wire are float32: their rotation is orthonormal to about 1e-6.
+RIGID_TOLERANCE = 1e-3
+
+
+def read_only(values: ArrayLike) -> FloatArray:
+    """A float64 copy that cannot be written to."""
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def rigidity_fault(matrix: FloatArray, tolerance: float = RIGID_TOLERANCE) -> str | None:
+    """Why a 4x4 matrix is no rigid transform, or None when it is one."""
+    if matrix.shape != (4, 4):
+        return f"a transform is a 4x4 matrix, got shape {matrix.shape}"
+    if not np.isfinite(matrix).all():
+        return "holds values that are not finite"
+    if not np.allclose(matrix[3], (0.0, 0.0, 0.0, 1.0), atol=1e-9):
+        return "last row is not 0 0 0 1"
+    rotation = matrix[:3, :3]
+    if np.abs(rotation.T @ rotation - np.eye(3)).max() > tolerance:
+        return "rotation part is not orthonormal (scaled or sheared)"
+    if np.linalg.det(rotation) < 0.0:
+        return "rotation part is a reflection"
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """Rigid map from `source` to `target`: p_target = matrix @ p_source.
+
+    matrix: (4, 4), mm, made read-only. Raises GeometryError when it is not rigid.
+    """
+
+    target: Frame
+    source: Frame
+    matrix: FloatArray
+
+    def __post_init__(self) -> None:
+        matrix = read_only(self.matrix)
+        fault = rigidity_fault(matrix)
+        if fault is not None:
+            raise GeometryError(f"{self.target}_from_{self.source}: {fault}")
+        object.__setattr__(self, "matrix", matrix)
+
+    def __matmul__(self, other: Transform) -> Transform:
+        """Compose; the inner frames must be the same."""
+        if self.source is not other.target:
+            raise FrameError(
+                f"{self.target}_from_{self.source} @ {other.target}_from_{other.source}: "
+                f"'{self.source}' and '{other.target}' do not cancel"
+            )
+        return Transform(self.target, other.source, self.matrix @ other.matrix)
+
+    def inverse(self) -> Transform:
+        return Transform(self.source, self.target, rigid_inverse(self.matrix))
+
+    def apply(self, points: ArrayLike) -> FloatArray:
+        """Map points (3,) or (n, 3) in mm from `source` to `target`."""
+        return apply(self.matrix, points)
+
+    def rotate(self, directions: ArrayLike) -> FloatArray:
+        """Turn direction vectors (3,) or (n, 3); no translation."""
+        turned: FloatArray = np.asarray(directions, dtype=np.float64) @ self.matrix[:3, :3].T
+        return turned
+
+
+def apply(matrix: FloatArray, points: ArrayLike) -> FloatArray:
+    """Map points (3,) or (n, 3) through an affine 4x4 matrix."""
+    array = np.asarray(points, dtype=np.float64)
+    mapped: FloatArray = array @ matrix[:3, :3].T + matrix[:3, 3]
+    return mapped
+
+
+def rigid_inverse(matrix: FloatArray) -> FloatArray:
+    """Inverse of a rigid 4x4 matrix by transposition."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = matrix[:3, :3].T
+    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
+    return inverse
+
+
+def rotation_from_vector(rotation_vector_rad: ArrayLike) -> FloatArray:
+    """Rodrigues' formula: axis times angle (3,) in radians to a 3x3 rotation."""
+    vector = np.asarray(rotation_vector_rad, dtype=np.float64)
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-12:
+        return np.eye(3)
+    x, y, z = vector / angle
+    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    rotation: FloatArray = np.eye(3) + np.sin(angle) * skew + (1.0 - np.cos(angle)) * (skew @ skew)
+    return rotation
+
+
+def vector_from_rotation(rotation: FloatArray) -> FloatArray:
+    """Axis times angle (3,), radians, of a 3x3 rotation; angle in [0, pi]."""
+    skew = np.array(
+        [
+            rotation[2, 1] - rotation[1, 2],
+            rotation[0, 2] - rotation[2, 0],
+            rotation[1, 0] - rotation[0, 1],
+        ]
+    )
+    sine = float(np.linalg.norm(skew)) / 2.0
+    cosine = (float(np.trace(rotation)) - 1.0) / 2.0
+    angle = float(np.arctan2(sine, cosine))
+    if sine > 1e-9:
+        return skew / (2.0 * sine) * angle
+    if cosine > 0.0:
+        return np.zeros(3)
+    # Half a turn: the axis is the eigenvector of (R + I) / 2.
+    symmetric = (rotation + np.eye(3)) / 2.0
+    column = int(np.argmax(np.diag(symmetric)))
+    axis = symmetric[:, column] / np.sqrt(symmetric[column, column])
+    return np.asarray(axis * np.pi)
+
+
+def interpolate(first: FloatArray, second: FloatArray, fraction: float) -> FloatArray:
+    """Rigid matrix `fraction` of the way from first to second.
+
+    Rotation by slerp (Shoemake 1985, along the geodesic), translation linearly.
+    """
+    turn = vector_from_rotation(first[:3, :3].T @ second[:3, :3])
+    result = np.eye(4)
+    result[:3, :3] = first[:3, :3] @ rotation_from_vector(turn * fraction)
+    result[:3, 3] = (1.0 - fraction) * first[:3, 3] + fraction * second[:3, 3]
+    return result
+
+
+def rotation_between_deg(first: FloatArray, second: FloatArray) -> float:
+    """Angle in degrees between the rotation parts of two rigid matrices."""
+    turn = vector_from_rotation(first[:3, :3].T @ second[:3, :3])
+    return float(np.degrees(np.linalg.norm(turn)))
+
+
+def rigid(rotation: FloatArray, translation_mm: ArrayLike) -> FloatArray:
+    """A 4x4 matrix from a 3x3 rotation and a translation (3,) in mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = translation_mm
+    return matrix

@@ -1,0 +1,199 @@
+"""Where the tip is in the frame of the tool's sensor, and where the shaft points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ir_nav.geometry import FloatArray, perpendicular_basis, read_only, rigid, unit
+
+MIN_POSES = 50
+MIN_PIVOT_SPAN_DEG = 20.0
+MIN_SPIN_SPAN_DEG = 60.0
+MAX_PIVOT_RMS_MM = 0.8
+# Poses arrive as float32: a real residual never falls under their rounding.
+MIN_PIVOT_RMS_MM = 1e-7
+MAX_SPIN_RMS_DEG = 1.0
+OUTLIER_FACTOR = 3.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PivotCalibration:
+    """Result of turning a tool about its resting tip.
+
+    tip_mm (3,): tip in the tool's frame. pivot_mm (3,): where it rested in `tracker`.
+    rms_mm, max_mm: distance of the tip from the pivot over the poses used. span_deg: largest
+    angle between two poses. tip_error_mm: standard error of the tip, rms over three axes.
+    used, rejected: numbers of poses. reason: why it was refused, or None.
+    """
+
+    tip_mm: FloatArray
+    pivot_mm: FloatArray
+    rms_mm: float
+    max_mm: float
+    span_deg: float
+    tip_error_mm: float
+    used: int
+    rejected: int
+    reason: str | None
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpinCalibration:
+    """Result of turning a needle about its own shaft.
+
+    shaft (3,): unit vector in the tool's frame; its sign is fixed by `oriented`. rms_deg: scatter
+    of the shaft's direction in `tracker`. span_deg: how far it was turned.
+    """
+
+    shaft: FloatArray
+    rms_deg: float
+    span_deg: float
+    used: int
+    reason: str | None
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None
+
+
+def calibrate_pivot(poses: ArrayLike) -> PivotCalibration:
+    """Least-squares tip from poses (n, 4, 4), tracker_from_tool, mm; outliers left out.
+
+    Algebraic one-step method (Yaniv 2015): R_i tip + p_i = pivot for every pose, solved
+    together; poses further than 3.5 robust standard deviations off are dropped and the rest
+    solved again.
+    """
+    matrices = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
+    span_deg = largest_turn_deg(matrices)
+    if len(matrices) < MIN_POSES:
+        return _refused(matrices, span_deg, f"only {len(matrices)} poses: keep pivoting")
+    keep = np.ones(len(matrices), dtype=bool)
+    tip, pivot = _solve_pivot(matrices)
+    for _ in range(5):
+        distances = _tip_distances(matrices, tip, pivot)
+        spread = 1.4826 * float(np.median(distances[keep]))
+        chosen = distances <= max(OUTLIER_FACTOR * spread, 1e-6)
+        if (chosen == keep).all() or chosen.sum() < MIN_POSES // 2:
+            break
+        keep = chosen
+        tip, pivot = _solve_pivot(matrices[keep])
+    kept = _tip_distances(matrices[keep], tip, pivot)
+    rms = float(np.sqrt(np.mean(kept**2)))
+    return PivotCalibration(
+        tip_mm=read_only(tip),
+        pivot_mm=read_only(pivot),
+        rms_mm=rms,
+        max_mm=float(kept.max()),
+        span_deg=span_deg,
+        tip_error_mm=_tip_standard_error(matrices[keep], rms),
+        used=int(keep.sum()),
+        rejected=int((~keep).sum()),
+        reason=_pivot_fault(span_deg, rms, keep),
+    )
+
+
+def calibrate_spin(poses: ArrayLike) -> SpinCalibration:
+    """Shaft direction from poses (n, 4, 4), tracker_from_tool, of a needle spun about itself.
+
+    R_i shaft is the same direction for every pose: the shaft is the right singular vector of
+    the mean rotation with the largest singular value.
+    """
+    matrices = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
+    rotations = matrices[:, :3, :3]
+    span_deg = largest_turn_deg(matrices)
+    if len(matrices) < MIN_POSES:
+        reason = f"only {len(matrices)} poses: keep spinning"
+        return SpinCalibration(read_only((0.0, 0.0, 1.0)), 0.0, span_deg, len(matrices), reason)
+    _, _, vt = np.linalg.svd(rotations.mean(axis=0))
+    shaft = vt[0]
+    directions = rotations @ shaft
+    mean = unit(directions.mean(axis=0))
+    angles = np.degrees(
+        np.arctan2(np.linalg.norm(np.cross(directions, mean), axis=1), directions @ mean)
+    )
+    rms = float(np.sqrt(np.mean(angles**2)))
+    return SpinCalibration(
+        read_only(shaft), rms, span_deg, len(matrices), _spin_fault(span_deg, rms)
+    )
+
+
+def tool_from_tip(pivot: PivotCalibration, spin: SpinCalibration | None) -> FloatArray:
+    """Matrix (4, 4) of the `tip` frame in the tool's: origin at the tip, +z hub to tip.
+
+    Without a spin calibration the sensor is taken to sit on the shaft.
+    """
+    shaft = pivot.tip_mm if spin is None else spin.shaft
+    axis = unit(shaft)
+    if float(np.dot(axis, pivot.tip_mm)) < 0.0:
+        axis = -axis
+    right, up = perpendicular_basis(axis, (0.0, 1.0, 0.0))
+    return read_only(rigid(np.column_stack([right, up, np.cross(right, up)]), pivot.tip_mm))
+
+
+def largest_turn_deg(poses: FloatArray) -> float:
+    """Largest angle between any pose's rotation and the first, then between extremes, degrees."""
+    if len(poses) < 2:
+        return 0.0
+    first = _turns_deg(poses, poses[0])
+    return float(_turns_deg(poses, poses[int(np.argmax(first))]).max())
+
+
+def _turns_deg(poses: FloatArray, base: FloatArray) -> FloatArray:
+    traces = np.einsum("nij,ij->n", poses[:, :3, :3], base[:3, :3])
+    return np.asarray(np.degrees(np.arccos(np.clip((traces - 1.0) / 2.0, -1.0, 1.0))))
+
+
+def _solve_pivot(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    count = len(poses)
+    system = np.zeros((3 * count, 6))
+    system[:, :3] = poses[:, :3, :3].reshape(-1, 3)
+    system[:, 3:] = np.tile(-np.eye(3), (count, 1))
+    solution, *_ = np.linalg.lstsq(system, -poses[:, :3, 3].reshape(-1), rcond=None)
+    tip_and_pivot: FloatArray = solution.astype(np.float64)
+    return tip_and_pivot[:3], tip_and_pivot[3:]
+
+
+def _tip_distances(poses: FloatArray, tip: FloatArray, pivot: FloatArray) -> FloatArray:
+    tips = poses[:, :3, :3] @ tip + poses[:, :3, 3]
+    return np.asarray(np.linalg.norm(tips - pivot, axis=1))
+
+
+def _tip_standard_error(poses: FloatArray, rms_mm: float) -> float:
+    """Propagated through the normal equations; noise per axis is rms / sqrt(3)."""
+    rotations = poses[:, :3, :3]
+    mean = rotations.mean(axis=0)
+    information = len(poses) * (np.eye(3) - mean.T @ mean)
+    variance = np.linalg.pinv(information) * rms_mm**2 / 3.0
+    return float(np.sqrt(max(float(np.trace(variance)), 0.0)))
+
+
+def _pivot_fault(span_deg: float, rms_mm: float, keep: np.ndarray) -> str | None:
+    if span_deg < MIN_PIVOT_SPAN_DEG:
+        return f"turned only {span_deg:.0f}°: tilt the tool by {MIN_PIVOT_SPAN_DEG:.0f}° or more"
+    if rms_mm < MIN_PIVOT_RMS_MM:
+        return "no residual at all: the tracker is not measuring"
+    if rms_mm > MAX_PIVOT_RMS_MM:
+        return f"residual {rms_mm:.2f} mm is above {MAX_PIVOT_RMS_MM} mm: keep the tip in its divot"
+    if keep.mean() < 0.7:
+        return f"{int((~keep).sum())} of {len(keep)} poses are outliers: keep the tip in its divot"
+    return None
+
+
+def _spin_fault(span_deg: float, rms_deg: float) -> str | None:
+    if span_deg < MIN_SPIN_SPAN_DEG:
+        return f"turned only {span_deg:.0f}°: spin the needle by {MIN_SPIN_SPAN_DEG:.0f}° or more"
+    if rms_deg > MAX_SPIN_RMS_DEG:
+        return f"shaft wobbles by {rms_deg:.1f}°, above {MAX_SPIN_RMS_DEG}°: hold it still"
+    return None
+
+
+def _refused(poses: FloatArray, span_deg: float, reason: str) -> PivotCalibration:
+    nowhere = read_only(np.zeros(3))
+    return PivotCalibration(nowhere, nowhere, 0.0, 0.0, span_deg, 0.0, len(poses), 0, reason)
