@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from devices.openigtlink.header import (
-    HEADER_SIZE,
     NEWEST_VERSION,
     Header,
     MessageError,
@@ -60,17 +59,14 @@ def seal(
         raise MessageError("bad version", f"OpenIGTLink has no header version {version}")
     if version == 1 and metadata:
         raise MessageError("metadata needs version 2", f"{sorted(metadata)} cannot travel in v1")
-    before, after = (b"", b"") if version == 1 else _extensions(metadata or {}, message_id)
-    size = len(before) + len(content) + len(after)
-    if size > body_cap(message_type):
-        raise MessageError("message too large", f"{message_type} of {size} bytes")
-    message = bytearray(HEADER_SIZE)
-    message += before
-    message += content
-    message += after
-    crc = checksum(memoryview(message)[HEADER_SIZE:])
-    message[:HEADER_SIZE] = pack_header(Header(version, message_type, name, timestamp_s, size, crc))
-    return bytes(message)
+    body = content
+    if version > 1:
+        before, after = _extensions(metadata or {}, message_id)
+        body = b"".join((before, content, after))
+    if len(body) > body_cap(message_type):
+        raise MessageError("message too large", f"{message_type} of {len(body)} bytes")
+    header = Header(version, message_type, name, timestamp_s, len(body), checksum(body))
+    return b"".join((pack_header(header), body))
 
 
 def unseal(header: Header, body: Content, received_s: float) -> Envelope:

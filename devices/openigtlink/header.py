@@ -11,6 +11,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastcrc import crc64
 
@@ -20,7 +21,8 @@ HEADER_SIZE = 58
 NAME_SIZE = 20
 NEWEST_VERSION = 3
 
-_LAYOUT = struct.Struct(">H12s20sIIQQ")
+_IDENTITY = struct.Struct(">H12s20s")  # version, type, name: the same in every message of a tool
+_REST = struct.Struct(">IIQQ")  # seconds, fraction, body size, CRC
 _TYPE = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,11}")
 _KIB, _MIB = 1024, 1024 * 1024
 
@@ -73,48 +75,36 @@ def body_cap(message_type: str) -> int:
 
 
 def parse_header(data: bytes | bytearray | memoryview) -> Header:
-    """Read 58 bytes.
-
-    Raises GarbageError where they are no header, MessageError where only the name is unreadable.
-    """
+    """Read 58 bytes. Raises GarbageError where they are no header."""
     if len(data) != HEADER_SIZE:
         raise GarbageError("not a message header", f"{len(data)} bytes where a header has 58")
-    version, raw_type, raw_name, seconds, fraction, size, crc = _LAYOUT.unpack(data)
-    if not 1 <= version <= NEWEST_VERSION:
-        raise GarbageError("not a message header", f"version {version}")
-    return Header(
-        version=version,
-        type=_type_text(raw_type),
-        device_name=fixed_text(raw_name),
-        timestamp_s=seconds + fraction / 2**32,
-        body_size=size,
-        crc=crc,
-    )
+    version, kind, name = _parse_identity(bytes(data[: _IDENTITY.size]))
+    seconds, fraction, size, crc = _REST.unpack_from(data, _IDENTITY.size)
+    return Header(version, kind, name, seconds + fraction / 2**32, size, crc)
 
 
 def pack_header(header: Header) -> bytes:
     """58 bytes. Raises MessageError on a name or type that does not fit, or a bad time."""
-    kind = header.type.encode("utf-8")
-    if _TYPE.fullmatch(kind) is None:
-        raise MessageError("bad message type", f"{header.type!r} is not 1 to 12 letters and digits")
     seconds, fraction = _fixed_point(header.timestamp_s)
-    name = fixed_bytes(header.device_name, NAME_SIZE)
-    return _LAYOUT.pack(
-        header.version, kind, name, seconds, fraction, header.body_size, header.crc
-    )
+    identity = _pack_identity(header.version, header.type, header.device_name)
+    return identity + _REST.pack(seconds, fraction, header.body_size, header.crc)
 
 
 def fixed_text(raw: bytes) -> str:
-    """Text of a NUL-padded field. Raises MessageError where it is not UTF-8."""
+    """Text of a NUL-padded field: UTF-8, or Latin-1 as older senders write it."""
+    text = raw.split(b"\0", 1)[0]
     try:
-        return raw.split(b"\0", 1)[0].decode("utf-8").rstrip(" \t\r\n")
-    except UnicodeDecodeError as error:
-        raise MessageError("name is not text", repr(raw)) from error
+        return text.decode("utf-8").rstrip(" \t\r\n")
+    except UnicodeDecodeError:
+        return text.decode("latin-1").rstrip(" \t\r\n")
 
 
 def fixed_bytes(text: str, size: int) -> bytes:
     """A NUL-padded field. Raises MessageError where it does not fit: cut names can collide."""
-    raw = text.encode("utf-8", errors="surrogatepass")
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MessageError("bad name", repr(text)) from error
     if len(raw) > size:
         raise MessageError(
             "name too long", f"{text!r} takes {len(raw)} bytes; OpenIGTLink carries {size}"
@@ -124,15 +114,27 @@ def fixed_bytes(text: str, size: int) -> bytes:
     return raw.ljust(size, b"\0")
 
 
-def _type_text(raw: bytes) -> str:
-    kind = raw.split(b"\0", 1)[0].rstrip(b" ")
+@lru_cache(maxsize=1024)
+def _parse_identity(raw: bytes) -> tuple[int, str, str]:
+    version, raw_type, raw_name = _IDENTITY.unpack(raw)
+    if not 1 <= version <= NEWEST_VERSION:
+        raise GarbageError("not a message header", f"version {version}")
+    kind = raw_type.split(b"\0", 1)[0].rstrip(b" ")
     if _TYPE.fullmatch(kind) is None:
-        raise GarbageError("not a message header", f"message type {raw!r}")
-    return kind.decode("ascii")
+        raise GarbageError("not a message header", f"message type {raw_type!r}")
+    return version, kind.decode("ascii"), fixed_text(raw_name)
+
+
+@lru_cache(maxsize=1024)
+def _pack_identity(version: int, message_type: str, device_name: str) -> bytes:
+    kind = message_type.encode("utf-8", errors="replace")
+    if _TYPE.fullmatch(kind) is None:
+        raise MessageError("bad message type", f"{message_type!r} is not 1 to 12 letters, digits")
+    return _IDENTITY.pack(version, kind, fixed_bytes(device_name, NAME_SIZE))
 
 
 def _fixed_point(time_s: float) -> tuple[int, int]:
     if not (math.isfinite(time_s) and 0.0 <= time_s < 2**32):
         raise MessageError("bad timestamp", f"{time_s} is no Unix time of this protocol")
-    ticks = min(round(time_s * 2**32), 2**64 - 1)
-    return ticks >> 32, ticks & 0xFFFFFFFF
+    seconds = int(time_s)
+    return seconds, min(int((time_s - seconds) * 2**32), 2**32 - 1)

@@ -2,7 +2,8 @@
 
 from ir_nav.guidance.breathing import BreathingModel, learn_breathing
 from ir_nav.guidance.error_budget import ErrorBudget
-from ir_nav.guidance.needle import Guidance, PlannedPath, guide
+from ir_nav.guidance.needle import Guidance, guide
+from ir_nav.planning.path import PlannedPath
 
 __all__ = [
     "BreathingModel",

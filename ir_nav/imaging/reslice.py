@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +41,7 @@ class Plane:
     @property
     def view_from_ct(self) -> FloatArray:
         """(4, 4), `ct` mm -> (column px, row px, depth mm, 1)."""
-        return np.linalg.inv(self.ct_from_view)
+        return np.asarray(np.linalg.inv(self.ct_from_view), dtype=np.float64)
 
 
 def plane_through(
@@ -119,14 +120,14 @@ def compile_kernels() -> None:
     reslice_window(volume, affine, (2, 2), 400.0, 40.0)
     sample(volume, np.zeros((1, 3)))
     skin_crossings(volume, np.ones((2, 2, 2), np.bool_), (0.0, 0.0, 0.0), [(1.0, 0.0, 0.0)])
-    for dtype in (np.uint8, np.uint16):
-        labels = LabelMap(np.zeros((2, 2, 2), dtype), affine, {})
-        reslice_labels(labels, affine, (2, 2))
+    narrow, wide = np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 2), np.uint16)
+    for voxels in (narrow, wide):
+        reslice_labels(LabelMap(voxels, affine, {}), affine, (2, 2))
 
 
 def _image(
-    size_px: tuple[int, int], dtype: np.dtype[np.generic], out: NDArray[np.generic] | None
-) -> NDArray[np.generic]:
+    size_px: tuple[int, int], dtype: np.dtype[Any], out: NDArray[Any] | None
+) -> NDArray[Any]:
     columns, rows = size_px
     if out is None:
         return np.empty((rows, columns), dtype=dtype)

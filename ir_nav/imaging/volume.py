@@ -67,7 +67,7 @@ class Volume:
     @property
     def voxel_from_ct(self) -> FloatArray:
         """(4, 4), `ct` mm -> (i, j, k, 1)."""
-        return np.linalg.inv(self.ct_from_voxel)
+        return np.asarray(np.linalg.inv(self.ct_from_voxel), dtype=np.float64)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

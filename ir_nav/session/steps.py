@@ -1,8 +1,11 @@
-"""The workflow: what each step needs before it can be opened, in words."""
+"""The workflow: what each step needs before it can be opened, and what it gave, in words."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from ir_nav.session.session import Session
+from ir_nav.session.state import Refusal
 
 
 class Step(IntEnum):
@@ -18,3 +21,69 @@ class Step(IntEnum):
     @property
     def title(self) -> str:
         return self.name.replace("_", " ").capitalize()
+
+
+def refusal(step: Step, session: Session) -> Refusal | None:
+    """Why a step cannot be opened yet, or None."""
+    if step is Step.PLAN and session.case.volume is None:
+        return Refusal("no CT is open", "Open a CT in Patient")
+    if step is Step.REGISTER:
+        if session.case.volume is None:
+            return Refusal("no CT is open", "Open a CT in Patient")
+        if session.streams is None:
+            return Refusal("no device is connected", "Open a room file and connect in Set up")
+        missing = session.stylus.missing()
+        if missing is not None:
+            return Refusal("the stylus is not calibrated", f"In Set up: {missing}")
+    if step is Step.GUIDE:
+        return _guide_refusal(session)
+    return None
+
+
+def _guide_refusal(session: Session) -> Refusal | None:
+    if session.plan is None:
+        return Refusal("no path is approved", "Approve a path in Plan")
+    if session.streams is None:
+        return Refusal("no device is connected", "Open a room file and connect in Set up")
+    missing = session.needle.missing()
+    if missing is not None:
+        return Refusal("the needle is not calibrated", f"In Set up: {missing}")
+    if session.registration is None:
+        return Refusal("the CT is not registered", "Touch the fiducials in Register and accept")
+    return None
+
+
+def done(step: Step, session: Session) -> bool:
+    """Whether a step has given what the next ones need."""
+    return {
+        Step.PATIENT: session.case.volume is not None,
+        Step.PLAN: session.plan is not None,
+        Step.SET_UP: session.needle.tool_from_tip is not None
+        and session.stylus.tool_from_tip is not None,
+        Step.REGISTER: session.registration is not None,
+        Step.GUIDE: False,
+        Step.REVIEW: False,
+    }[step]
+
+
+def summary(step: Step, session: Session) -> str:
+    """In a few words, what a step gave; empty while it gave nothing."""
+    volume, plan = session.case.volume, session.plan
+    if step is Step.PATIENT and volume is not None:
+        return volume.description.study_date or "CT open"
+    if step is Step.PLAN and plan is not None:
+        return f"{plan.path.length_mm:.0f} mm path"
+    if step is Step.SET_UP:
+        if session.collection is not None:
+            return f"{session.collection.kind}: {session.collection.role}"
+        if done(step, session) and session.needle.pivot is not None:
+            return f"Needle tip {session.needle.pivot.rms_mm:.1f} mm"
+        return "Connected" if session.streams is not None else ""
+    if step is Step.REGISTER:
+        tre = session.predicted_tre_mm
+        if session.registration is not None and tre is not None:
+            return f"{tre:.1f} mm at target"
+        if session.touching:
+            taken = sum(touch is not None for touch in session.touches)
+            return f"{taken} of {len(session.touches)} touched"
+    return ""

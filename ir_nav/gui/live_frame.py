@@ -1,0 +1,69 @@
+"""A live frame fitted into a view: scaled once per frame, not once per paint."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QPointF
+from PyQt6.QtGui import QImage
+
+from devices.contract import ImageSample
+from ir_nav.geometry import FloatArray
+from ir_nav.gui.paint import grey_image
+
+
+class FittedFrame:
+    """Keeps the newest frame at the view's size; the whole frame is seen, aspect kept."""
+
+    def __init__(self) -> None:
+        self._sample: ImageSample | None = None
+        self._size = (0, 0)
+        self._pixels: NDArray[np.uint8] | None = None
+        self.scale = 1.0
+        self.left = 0.0
+        self.top = 0.0
+
+    def fit(self, sample: ImageSample, width: int, height: int) -> None:
+        """Prepare a frame for a view of this size; nothing to do when both are the same."""
+        if sample is self._sample and self._size == (width, height):
+            return
+        self._sample, self._size = sample, (width, height)
+        grey = to_grey(sample.pixels)
+        rows, columns = grey.shape
+        self.scale = min(width / columns, height / rows)
+        drawn = (max(1, round(columns * self.scale)), max(1, round(rows * self.scale)))
+        self.left, self.top = (width - drawn[0]) // 2, (height - drawn[1]) // 2
+        how = cv2.INTER_AREA if self.scale < 1.0 else cv2.INTER_LINEAR
+        scaled = cv2.resize(grey, drawn, interpolation=how)
+        self._pixels = np.ascontiguousarray(scaled, dtype=np.uint8)
+
+    def image(self) -> QImage | None:
+        """The prepared picture; draw it at (left, top)."""
+        return None if self._pixels is None else grey_image(self._pixels)
+
+    def to_view(self, pixel: FloatArray) -> FloatArray:
+        """Painter positions of frame pixels (..., 2 or 3); further columns are kept."""
+        seen = np.array(pixel, dtype=np.float64)
+        seen[..., 0] = self.left + (seen[..., 0] + 0.5) * self.scale
+        seen[..., 1] = self.top + (seen[..., 1] + 0.5) * self.scale
+        return seen
+
+    def point(self, pixel: FloatArray) -> QPointF:
+        """Painter position of one frame pixel."""
+        seen = self.to_view(pixel)
+        return QPointF(float(seen[0]), float(seen[1]))
+
+
+def to_grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """(rows, columns) uint8 of any frame; more than 8 bit is windowed to its own range."""
+    flat = pixels.mean(axis=2) if pixels.ndim == 3 else pixels
+    if flat.dtype == np.uint8:
+        return np.asarray(flat, dtype=np.uint8)
+    if pixels.dtype == np.uint8:
+        return np.asarray(flat).astype(np.uint8)
+    values = np.asarray(flat, dtype=np.float32)
+    # Every fourth pixel is enough to find the range.
+    low, high = np.percentile(values[::4, ::4], (0.5, 99.5))
+    gain = 255.0 / max(float(high - low), 1e-6)
+    return np.asarray(np.clip((values - low) * gain, 0.0, 255.0)).astype(np.uint8)

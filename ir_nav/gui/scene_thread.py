@@ -1,0 +1,111 @@
+"""The thread that renders the 3D scene: newest request in, picture out."""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import Condition, Thread
+
+from ir_nav.gui.scene_request import ScenePicture, SceneRequest
+from ir_nav.gui.scene_vtk import SceneUnavailable, VtkScene
+
+FASTEST_S = 1.0 / 12.0
+# The slice views and the tick share the cores with this thread: it works at most this part of
+# the time.
+SHARE = 0.35
+# Rendering that takes longer is done at half the size from then on.
+SLOW_MS = 60.0
+
+
+class SceneThread:
+    """Renders the newest request; requests in between are left out."""
+
+    def __init__(self) -> None:
+        self._ready = Condition()
+        self._request: SceneRequest | None = None
+        self._picture: ScenePicture | None = None
+        self._fault: str | None = None
+        self._stopping = False
+        self._thread: Thread | None = None
+
+    def ask(self, request: SceneRequest) -> None:
+        """Render this next; starts the thread at the first call."""
+        with self._ready:
+            if self._stopping:
+                return
+            self._request = request
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="scene", daemon=True)
+                self._thread.start()
+            self._ready.notify()
+
+    def newest(self) -> ScenePicture | None:
+        """The last picture, or None before the first."""
+        with self._ready:
+            return self._picture
+
+    def fault(self) -> str | None:
+        """Why there will be no picture, in words, or None."""
+        with self._ready:
+            return self._fault
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """End the thread; whether it ended in time."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify()
+            thread = self._thread
+        if thread is None:
+            return True
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def _run(self) -> None:
+        # Mesa would otherwise take every core for one frame and stall the 2D views.
+        os.environ.setdefault("LP_NUM_THREADS", "1")
+        try:
+            scene = VtkScene()
+        except (SceneUnavailable, ImportError) as error:
+            self._fail(str(error))
+            return
+        try:
+            self._render_until_closed(scene)
+        except SceneUnavailable as error:
+            self._fail(str(error))
+        finally:
+            scene.close()
+
+    def _render_until_closed(self, scene: VtkScene) -> None:
+        reduction = 1
+        number = 0
+        while (request := self._wait()) is not None:
+            start = time.perf_counter()
+            pixels = scene.render(_reduced(request, reduction))
+            spent = time.perf_counter() - start
+            number += 1
+            # The first pictures upload the surfaces and compile shaders.
+            if number > 3 and spent * 1e3 > SLOW_MS:
+                reduction = min(reduction + 1, 3)
+            with self._ready:
+                self._picture = ScenePicture(pixels, spent * 1e3, number)
+                self._ready.wait_for(
+                    lambda: self._stopping, max(FASTEST_S - spent, spent / SHARE - spent, 0.0)
+                )
+
+    def _wait(self) -> SceneRequest | None:
+        with self._ready:
+            self._ready.wait_for(lambda: self._stopping or self._request is not None)
+            request, self._request = self._request, None
+            return None if self._stopping else request
+
+    def _fail(self, why: str) -> None:
+        with self._ready:
+            self._fault = why
+
+
+def _reduced(request: SceneRequest, reduction: int) -> SceneRequest:
+    if reduction == 1:
+        return request
+    columns, rows = request.size_px
+    size = (max(columns // reduction, 16), max(rows // reduction, 16))
+    return SceneRequest(request.surfaces, request.overlays, request.camera, size)

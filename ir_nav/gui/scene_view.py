@@ -1,0 +1,96 @@
+"""The 3D view: shows the newest picture of the scene thread. Drag turns, wheel zooms."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QMouseEvent, QPainter, QWheelEvent
+
+from ir_nav.gui.paint import colour_image
+from ir_nav.gui.picture import Picture
+from ir_nav.gui.scene_records import Overlays
+from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface
+from ir_nav.gui.scene_thread import SceneThread
+
+DEG_PER_PX = 0.4
+ZOOM_STEP = 1.15
+
+
+class SceneView(Picture):
+    """Asks for a picture when what it shows has changed; never waits for one."""
+
+    def __init__(self, thread: SceneThread, title: str = "3D", note: str = "drag to turn") -> None:
+        super().__init__(title, note)
+        self._thread = thread
+        self._surfaces: tuple[Surface, ...] = ()
+        self._overlays = Overlays()
+        self._camera = Camera()
+        self._picture: ScenePicture | None = None
+        self._asked: SceneRequest | None = None
+        self._last = QPointF()
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+
+    def set_surfaces(self, surfaces: tuple[Surface, ...]) -> None:
+        """Show these meshes from now on."""
+        self._surfaces = surfaces
+        self._asked = None
+
+    def look_from(self, camera: Camera) -> None:
+        """Turn the scene."""
+        self._camera = camera
+
+    def show_overlays(self, overlays: Overlays) -> None:
+        """Take the newest picture, and ask for the next when something changed."""
+        self._overlays = overlays
+        newest = self._thread.newest()
+        if newest is not self._picture:
+            self._picture = newest
+            self.update()
+        if not self._same():
+            self._asked = SceneRequest(self._surfaces, overlays, self._camera, self._size())
+            self._thread.ask(self._asked)
+
+    def draw(self, painter: QPainter) -> None:
+        fault = self._thread.fault()
+        if fault is not None:
+            self.say(painter, f"No 3D view: {fault}. Everything else works.")
+        elif self._picture is None or not self._surfaces:
+            self.say(painter, "No surface yet" if not self._surfaces else "Preparing the 3D view")
+        else:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(QRectF(self.rect()), colour_image(self._picture.pixels))
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None:
+            self._last = event.position()
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        if event is None:
+            return
+        moved, self._last = event.position() - self._last, event.position()
+        elevation = self._camera.elevation_deg + DEG_PER_PX * moved.y()
+        self._camera = Camera(
+            self._camera.azimuth_deg - DEG_PER_PX * moved.x(),
+            min(max(elevation, -85.0), 85.0),
+            self._camera.zoom,
+        )
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is None:
+            return
+        zoom = self._camera.zoom * ZOOM_STEP ** (event.angleDelta().y() / 120.0)
+        self._camera = Camera(
+            self._camera.azimuth_deg, self._camera.elevation_deg, min(max(zoom, 0.3), 12.0)
+        )
+        event.accept()
+
+    def _size(self) -> tuple[int, int]:
+        return max(self.width(), 16), max(self.height(), 16)
+
+    def _same(self) -> bool:
+        asked = self._asked
+        return (
+            asked is not None
+            and asked.overlays is self._overlays
+            and asked.camera is self._camera
+            and asked.size_px == self._size()
+        )

@@ -1,0 +1,109 @@
+"""The picture under a slice view: resampled when its plane has moved, else kept."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtGui import QColor, QImage
+
+from ir_nav.geometry import FloatArray
+from ir_nav.gui.paint import colour_image, grey_image
+from ir_nav.gui.scene_records import CaseImages
+from ir_nav.imaging import LabelMap, Plane, reslice_labels, reslice_window
+
+# A plane that moved less than this, in px, shows the same picture.
+STILL_PX = 0.05
+OUTLINE_ALPHA = 0.9
+
+
+class SliceImage:
+    """Grey slice and outlines in buffers that are used again at every paint."""
+
+    def __init__(self) -> None:
+        self._images = CaseImages()
+        self._grey: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
+        self._outline: NDArray[np.uint8] | None = None
+        self._drawn: tuple[FloatArray, float, float] | None = None
+        self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._tones: NDArray[np.uint32] = np.zeros(0, np.uint32)
+
+    def set_images(self, images: CaseImages) -> None:
+        """Use another CT or other outlines."""
+        self._images = images
+        self._drawn = None
+        self._outline = None
+        if images.labels is not None:
+            self._codes, self._tones = _outline_tables(images.labels, images.outlined)
+
+    def update(
+        self, plane: Plane, size_px: tuple[int, int], window_hu: float, level_hu: float
+    ) -> tuple[QImage, QImage | None] | None:
+        """Grey picture and outlines of the plane, or None without a CT."""
+        volume = self._images.volume
+        if volume is None:
+            return None
+        matrix = plane.ct_from_view
+        resized = self._grey.shape != (size_px[1], size_px[0])
+        if resized:
+            self._grey = np.empty((size_px[1], size_px[0]), np.uint8)
+        if resized or not self._same(matrix, window_hu, level_hu):
+            reslice_window(volume, matrix, size_px, window_hu, level_hu, self._grey)
+            self._outline = self._outlines(matrix, size_px)
+            self._drawn = (matrix, window_hu, level_hu)
+        outline = None if self._outline is None else colour_image(self._outline)
+        return grey_image(self._grey), outline
+
+    def _same(self, matrix: FloatArray, window_hu: float, level_hu: float) -> bool:
+        if self._drawn is None or self._drawn[1:] != (window_hu, level_hu):
+            return False
+        rows, columns = self._grey.shape
+        corners = np.array(
+            [[0, 0, 0, 1], [columns, 0, 0, 1], [0, rows, 0, 1], [columns, rows, 0, 1]], float
+        )
+        moved_mm = np.abs(corners @ (matrix - self._drawn[0]).T).max()
+        return bool(moved_mm < STILL_PX * np.linalg.norm(matrix[:3, 0]))
+
+    def _outlines(self, matrix: FloatArray, size_px: tuple[int, int]) -> NDArray[np.uint8] | None:
+        labels = self._images.labels
+        if labels is None or not self._images.outlined:
+            return None
+        return outline_pixels(reslice_labels(labels, matrix, size_px), self._codes, self._tones)
+
+
+def outline_pixels(
+    label_slice: NDArray[np.uint8] | NDArray[np.uint16],
+    codes: NDArray[np.uint8],
+    tones: NDArray[np.uint32],
+) -> NDArray[np.uint8]:
+    """(rows, columns, 4) premultiplied BGRA with the structures' borders.
+
+    One pass for all structures: following each one's contour costs as much as the slice itself.
+    """
+    code = codes[label_slice]
+    border = np.zeros(code.shape, np.bool_)
+    border[:, 1:] |= code[:, 1:] != code[:, :-1]
+    border[1:] |= code[1:] != code[:-1]
+    hard = tones[np.where(border, code, 0)].view(np.uint8).reshape(*code.shape, 4)
+    soft = cv2.GaussianBlur(hard, (3, 3), 0.6)
+    return np.ascontiguousarray(soft, dtype=np.uint8)
+
+
+def _outline_tables(
+    labels: LabelMap, outlined: tuple[tuple[int, str], ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    codes = np.zeros(int(np.iinfo(labels.voxels.dtype).max) + 1, np.uint8)
+    tones = np.zeros(256, np.uint32)
+    for code, (number, name) in enumerate(outlined[:255], start=1):
+        codes[number] = code
+        tones[code] = _premultiplied(QColor(name))
+    return codes, tones
+
+
+def _premultiplied(tone: QColor) -> int:
+    red, green, blue = (round(part * OUTLINE_ALPHA) for part in _rgb(tone))
+    return (round(255 * OUTLINE_ALPHA) << 24) | (red << 16) | (green << 8) | blue
+
+
+def _rgb(tone: QColor) -> tuple[int, int, int]:
+    return tone.red(), tone.green(), tone.blue()

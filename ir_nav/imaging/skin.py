@@ -1,0 +1,162 @@
+"""The body in a CT and its skin, without the table.
+
+Coarse work runs on a grid of about 2.5 mm; the boundary itself is decided on the full grid, so
+the skin is found to within a voxel and, where points are returned, below it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from ir_nav.geometry import FloatArray, unit
+from ir_nav.imaging.errors import ImagingError
+from ir_nav.imaging.kernels import cross_skin
+from ir_nav.imaging.volume import BoolArray, Volume
+
+SKIN_HU = -300.0
+COARSE_MM = 2.5
+
+# Wider than tubes and sheet edges, narrower than an arm.
+OPENING_RADIUS_MM = 6.0
+
+
+def body_mask(volume: Volume) -> BoolArray:
+    """(k, j, i) bool: the patient, with lungs and bowel gas, without table and blankets.
+
+    Threshold at -300 HU, opening by 6 mm, largest component, holes filled in each axial slice,
+    on a grid of about 2.5 mm; then each voxel near that outline is decided at full resolution.
+    Raises ImagingError when nothing in the image is as dense as a body.
+    """
+    strides = _strides(volume)
+    dense = volume.voxels > SKIN_HU
+    coarse = _coarse_body(_pooled(dense, strides), volume, strides)
+    ball = ndimage.generate_binary_structure(3, 1)
+    sure = ndimage.binary_erosion(coarse, ball, iterations=2, border_value=1)
+    possible = ndimage.binary_dilation(coarse, ball)
+    # Deep inside everything is body, gas included; in the rim only what is dense.
+    dense &= _expanded(possible, strides, volume.voxels.shape)
+    dense |= _expanded(sure, strides, volume.voxels.shape)
+    return np.asarray(dense)
+
+
+def skin_points(
+    volume: Volume, body: BoolArray | None = None, max_points: int = 50_000
+) -> FloatArray:
+    """(n, 3) `ct` mm on the skin, below voxel size, spread evenly over it; n <= max_points.
+
+    Each is where the CT number falls through -300 HU between a body voxel and its neighbour
+    outside, by linear interpolation. The image's cut faces are not skin.
+    """
+    mask = body_mask(volume) if body is None else body
+    points = np.concatenate([_crossings(volume, mask, axis) for axis in range(3)])
+    keep = np.linspace(0, len(points) - 1, min(max_points, len(points))).astype(np.int64)
+    kji = points[keep]
+    matrix = volume.ct_from_voxel
+    return np.asarray(kji[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3])
+
+
+def skin_crossing(
+    volume: Volume,
+    inside_ct_mm: ArrayLike,
+    outward_dir: ArrayLike,
+    body: BoolArray | None = None,
+) -> FloatArray | None:
+    """(3,) where a ray from inside the body first leaves it; None when the image ends first.
+
+    See skin_crossings. Pass `body` when asking more than once: the mask takes a second.
+    """
+    mask = body_mask(volume) if body is None else body
+    found = skin_crossings(volume, mask, inside_ct_mm, [unit(outward_dir)])[0]
+    return found if np.isfinite(found).all() else None
+
+
+def skin_crossings(
+    volume: Volume, body: BoolArray, inside_ct_mm: ArrayLike, outward_dirs: ArrayLike
+) -> FloatArray:
+    """(n, 3) `ct` mm where rays from one point along unit directions (n, 3) leave the body.
+
+    The mask tells which crossing is the skin; the CT number falling through -300 HU places it
+    below voxel size. A row is NaN when the start is outside the body or the image ends first.
+    """
+    start = np.asarray(inside_ct_mm, dtype=np.float64)
+    directions = np.ascontiguousarray(np.atleast_2d(outward_dirs), dtype=np.float64)
+    found: FloatArray = cross_skin(
+        volume.voxels, body, volume.voxel_from_ct, start, directions, SKIN_HU
+    )
+    return found
+
+
+def _strides(volume: Volume) -> tuple[int, int, int]:
+    """Voxels (k, j, i) that make up one coarse cell."""
+    i, j, k = (max(1, round(COARSE_MM / spacing)) for spacing in volume.spacing_mm)
+    return k, j, i
+
+
+def _pooled(dense: BoolArray, strides: tuple[int, int, int]) -> BoolArray:
+    """Coarse cells of which the middle voxel is dense."""
+    k, j, i = (stride // 2 if stride > 1 else 0 for stride in strides)
+    sk, sj, si = strides
+    padded = [-(-size // stride) for size, stride in zip(dense.shape, strides, strict=True)]
+    coarse = np.zeros(padded, dtype=np.bool_)
+    picked = dense[k::sk, j::sj, i::si]
+    coarse[: picked.shape[0], : picked.shape[1], : picked.shape[2]] = picked
+    return coarse
+
+
+def _coarse_body(dense: BoolArray, volume: Volume, strides: tuple[int, int, int]) -> BoolArray:
+    cell_mm = np.array(strides) * volume.spacing_mm[::-1]
+    # Distances instead of a ball-shaped structuring element: exact for any cell shape.
+    core = ndimage.distance_transform_edt(_bordered(dense), sampling=cell_mm)
+    core = core[1:-1, 1:-1, 1:-1] > OPENING_RADIUS_MM
+    labels, count = ndimage.label(core)
+    if count == 0:
+        raise ImagingError("no body found: nothing in the image is denser than -300 HU")
+    largest = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    near = ndimage.distance_transform_edt(~largest, sampling=cell_mm) <= OPENING_RADIUS_MM
+    return _filled(near & dense, _axial_axis(volume))
+
+
+def _bordered(dense: BoolArray) -> BoolArray:
+    """One more cell on each side, a copy of the border: the body goes on beyond the image."""
+    return np.pad(dense, 1, mode="edge")
+
+
+def _axial_axis(volume: Volume) -> int:
+    """The array axis closest to the patient's head-feet axis."""
+    return 2 - int(np.argmax(np.abs(volume.ct_from_voxel[2, :3]) / np.array(volume.spacing_mm)))
+
+
+def _filled(mask: BoolArray, axis: int) -> BoolArray:
+    """Holes filled in every slice across `axis`."""
+    slices = np.moveaxis(mask, axis, 0)
+    filled = np.array([ndimage.binary_fill_holes(piece) for piece in slices])
+    return np.moveaxis(filled, 0, axis)
+
+
+def _expanded(
+    coarse: BoolArray, strides: tuple[int, int, int], shape: tuple[int, ...]
+) -> BoolArray:
+    fine: NDArray[np.bool_] = coarse
+    for axis, stride in enumerate(strides):
+        fine = np.repeat(fine, stride, axis=axis) if stride > 1 else fine
+    return fine[: shape[0], : shape[1], : shape[2]]
+
+
+def _crossings(volume: Volume, mask: BoolArray, axis: int) -> FloatArray:
+    """(n, 3) positions [k, j, i] where the skin crosses grid lines along one array axis."""
+    low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+    high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+    at = np.argwhere(mask[low] != mask[high])
+    other = at.copy()
+    other[:, axis] += 1
+    first = volume.voxels[tuple(at.T)].astype(np.float64)
+    second = volume.voxels[tuple(other.T)].astype(np.float64)
+    # Where a filled hole meets air nothing falls through the threshold: take the middle.
+    real = (first > SKIN_HU) != (second > SKIN_HU)
+    fraction = np.full(len(at), 0.5)
+    np.divide(SKIN_HU - first, second - first, out=fraction, where=real)
+    points = at.astype(np.float64)
+    points[:, axis] += fraction
+    return points

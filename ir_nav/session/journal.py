@@ -1,0 +1,101 @@
+"""Writes what happens in a session to the needle log, when one is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ir_nav.guidance import BreathingModel
+from ir_nav.recording import Event, EventKind, NeedleLog, Shown
+from ir_nav.registration import LandmarkRegistration
+from ir_nav.session.collection import Collection, ToolCalibration
+from ir_nav.session.state import NavigationState
+
+
+class Journal:
+    """The log of one session, or nothing while none is open. Any thread may note."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.log: NeedleLog | None = None
+        self._was_valid: bool | None = None
+
+    def start(self, path: Path) -> NeedleLog:
+        """Open a new log, closing the one before."""
+        self.close()
+        self.log = NeedleLog(path, self._clock)
+        return self.log
+
+    def close(self) -> None:
+        if self.log is not None:
+            self.log.close()
+            self.log = None
+
+    def note(self, kind: EventKind, text: str, **data: Any) -> None:
+        if self.log is not None:
+            self.log.event(Event(self._clock(), kind, text, data))
+
+    def device_changed(self, name: str, connected: bool, words: str) -> None:
+        self.note(EventKind.DEVICE, f"{name} {words}", device=name, connected=connected)
+
+    def calibration(self, collection: Collection, calibration: ToolCalibration) -> None:
+        pivot, spin = calibration.pivot, calibration.spin
+        data: dict[str, Any] = {"tool": str(collection.role), "poses": collection.count}
+        if pivot is not None:
+            data |= {
+                "tip_mm": [float(value) for value in pivot.tip_mm],
+                "rms_mm": pivot.rms_mm,
+                "max_mm": pivot.max_mm,
+                "span_deg": pivot.span_deg,
+            }
+        if spin is not None:
+            data |= {"spin_rms_deg": spin.rms_deg, "shaft": [float(v) for v in spin.shaft]}
+        text = f"{collection.kind} of the {collection.role}: {calibration.missing() or 'accepted'}"
+        self.note(EventKind.CALIBRATION, text, **data)
+
+    def breathing(self, model: BreathingModel) -> None:
+        words = f"amplitude {model.amplitude_mm:.1f} mm, gate {model.gate_mm:.1f} mm"
+        if not model.breathes:
+            words = "the reference does not move"
+        self.note(
+            EventKind.BREATHING,
+            words,
+            amplitude_mm=model.amplitude_mm,
+            gate_mm=model.gate_mm,
+            observed_s=model.observed_s,
+        )
+
+    def registration(self, registration: LandmarkRegistration, tre_mm: float) -> None:
+        self.note(
+            EventKind.REGISTRATION,
+            f"accepted, {tre_mm:.1f} mm predicted at the target",
+            fre_mm=registration.fre_mm,
+            tre_predicted_mm=tre_mm,
+            residuals_mm=[float(value) for value in registration.residuals_mm],
+            names=list(registration.names),
+            ct_from_reference=registration.ct_from_reference.matrix.tolist(),
+        )
+
+    def shown(self, state: NavigationState) -> None:
+        """Log one state, and the change between valid and not."""
+        if self.log is None:
+            return
+        valid = state.guidance is not None
+        reason = state.refusal.reason if state.refusal else None
+        if valid != self._was_valid:
+            self._was_valid = valid
+            self.note(EventKind.GUIDANCE, "valid" if valid else f"none: {reason}", valid=valid)
+        self.log.shown(
+            Shown(
+                state.now_s,
+                reason,
+                state.tip.measured_s if state.tip else None,
+                state.tip.tip_ct_mm if state.tip else None,
+                state.tip.shaft_ct if state.tip else None,
+                state.guidance.to_target_mm if state.guidance else None,
+                state.guidance.off_path_mm if state.guidance else None,
+                state.guidance.angle_deg if state.guidance else None,
+                state.breathing.phase_mm if state.breathing else None,
+            )
+        )
