@@ -23,15 +23,17 @@ from hw_mocks.tissue import (
 )
 from ir_nav.geometry import FloatArray, apply, unit
 
+__all__ = ["BModeRenderer", "ConvexGeometry", "NeedleShape", "TissueMotion"]
+
 Float32 = NDArray[np.float32]
 
 LINES = 208
 SAMPLES = 480
 TGC_DB_PER_MM = 0.325
-GEL_MM = 6.0
-SPECULAR = 110.0
-LIVER_GREY = 112.0
-RANGE_DB = 58.0
+GEL_MM = 9.0
+SPECULAR = 46.0
+LIVER_GREY = 124.0
+RANGE_DB = 66.0
 NEEDLE_SIGMA_MM = 1.2
 NEEDLE_STEP_MM = 0.2
 NOISE_REEL = 1 << 19
@@ -64,7 +66,7 @@ class ConvexGeometry:
     @property
     def face_px(self) -> FloatArray:
         """Middle (2,) of the transducer's face, where the central beam starts."""
-        return np.asarray(self.apex_px + (0.0, self.radius_mm / self.mm_per_px))
+        return np.asarray(self.apex_px + np.array([0.0, self.radius_mm / self.mm_per_px]))
 
     @property
     def image_mm_from_px(self) -> FloatArray:
@@ -221,31 +223,33 @@ def _needle_points(
     cosine = (from_apex @ along) / np.maximum(depth_mm, 1e-6)
     facing = np.clip(1.0 - cosine**2, 0.0, 1.0) ** 2  # sine^4: a mirror seen by a finite aperture
     slice_share = np.exp(-0.5 * (elevation_mm / NEEDLE_SIGMA_MM) ** 2)
-    echo = (9.0 + 42.0 * facing) * np.sqrt(needle.diameter_mm / 1.3) * slice_share
+    echo = (5.0 + 20.0 * facing) * np.sqrt(needle.diameter_mm / 1.3) * slice_share
     tip = back_mm < 0.9
-    echo[tip] = np.maximum(2.2 * echo[tip], 40.0 * slice_share[tip])
-    comet = 0.12 * echo * facing
-    return np.column_stack([from_apex, echo, comet])[seen].astype(np.float32)
+    echo[tip] = np.maximum(2.2 * echo[tip], 24.0 * slice_share[tip])
+    comet = 0.07 * echo * facing
+    return np.asarray(np.column_stack([from_apex, echo, comet])[seen], dtype=np.float32)
 
 
 def _texture(rng: np.random.Generator) -> NDArray[np.int8]:
-    """Scatterers: complex white noise (TILE, TILE, TILE, 2), deviation 32."""
+    """Scatterers: complex noise (TILE, TILE, TILE, 2), deviation 32."""
     shape = (kernels.TILE, kernels.TILE, kernels.TILE, 2)
-    white = rng.standard_normal(shape, dtype=np.float32) * 32.0
-    return np.clip(white, -127.0, 127.0).astype(np.int8)
+    white = rng.standard_normal(shape, dtype=np.float32)
+    # A little wider than a cell: a small step of the probe changes the speckle a little.
+    soft = ndimage.gaussian_filter(white, (0.6, 0.6, 0.6, 0.0), mode="wrap")
+    return np.asarray(np.clip(soft / soft.std() * 32.0, -127.0, 127.0), dtype=np.int8)
 
 
 def _mottle(rng: np.random.Generator) -> NDArray[np.int8]:
     white = rng.standard_normal((kernels.MOTTLE_TILE,) * 3, dtype=np.float32)
     smooth = ndimage.gaussian_filter(white, 1.4, mode="wrap")
-    return np.clip(smooth / smooth.std() * 32.0, -127.0, 127.0).astype(np.int8)
+    return np.asarray(np.clip(smooth / smooth.std() * 32.0, -127.0, 127.0), dtype=np.int8)
 
 
 def _tables(step_mm: float) -> tuple[Float32, Float32]:
     """Amplitude of a scatter byte (per texture unit) and amplitude kept per sample by its loss."""
     level_db = SCATTER_FLOOR_DB + SCATTER_STEP_DB * np.arange(256)
     loss_db = ATTENUATION_STEP * step_mm * np.arange(256)
-    scatter = 10.0 ** (level_db / 20.0) / 32.0 * 3.2
+    scatter = 10.0 ** (level_db / 20.0) / 32.0 * 0.5
     return scatter.astype(np.float32), (10.0 ** (-loss_db / 20.0)).astype(np.float32)
 
 
@@ -257,7 +261,7 @@ def _gain(rng: np.random.Generator, depth_mm: float) -> Float32:
     side = np.abs(np.linspace(-1.0, 1.0, LINES))
     edge_db = -7.0 * np.clip((side - 0.75) / 0.25, 0.0, 1.0) ** 2
     total_db = tgc_db[None, :] + (uneven_db + edge_db)[:, None]
-    return (10.0 ** (total_db / 20.0)).astype(np.float32)
+    return np.asarray(10.0 ** (total_db / 20.0), dtype=np.float32)
 
 
 def _near_field(rng: np.random.Generator, step_mm: float) -> Float32:
@@ -266,14 +270,13 @@ def _near_field(rng: np.random.Generator, step_mm: float) -> Float32:
     streaks = ndimage.gaussian_filter(rng.standard_normal((LINES, SAMPLES)), (5.0, 0.9))
     streaks /= streaks.std()
     bands = 0.6 + 0.4 * np.cos(depth * 3.1)
-    return (streaks * bands * (3.2 * np.exp(-depth / 2.2) + 0.25 * np.exp(-depth / 8.0))).astype(
-        np.float32
-    )
+    decay = 2.6 * np.exp(-depth / 2.2) + 0.4 * np.exp(-depth / 7.0)
+    return np.asarray(streaks * bands * decay, dtype=np.float32)
 
 
 def _noise_level() -> Float32:
     share = np.linspace(0.0, 1.0, SAMPLES)
-    return (10.0 ** ((-62.0 + 43.0 * share**0.8) / 20.0)).astype(np.float32)
+    return (10.0 ** ((-62.0 + 41.0 * share**0.8) / 20.0)).astype(np.float32)
 
 
 def _gaussian_taps(count: int, sigma: float | FloatArray) -> FloatArray:
@@ -299,7 +302,7 @@ def _aperture_taps(geometry: ConvexGeometry) -> Float32:
     """Shadows have soft edges: part of a wide aperture still sees past the obstacle."""
     depth, pitch = _pitch_mm(geometry)
     taps = _gaussian_taps(13, (0.8 + 0.008 * depth) / pitch)
-    return (taps / taps.sum(axis=0)).astype(np.float32)
+    return np.asarray(taps / taps.sum(axis=0), dtype=np.float32)
 
 
 def _fan_lookup(

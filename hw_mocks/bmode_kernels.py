@@ -10,8 +10,8 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-TILE = 128
-TILE_BITS = 7
+TILE = 64
+TILE_BITS = 6
 TEXTURE_PER_MM = 2.2
 MOTTLE_TILE = 64
 MOTTLE_PER_MM = 0.9
@@ -157,7 +157,7 @@ def acquire(
                 else:
                     gap += COARSE * step_mm
                     dead = dead or gap > gel_mm
-                    byte[0] = 20.0
+                    byte[0] = 138.0
                     byte[1] = 0.0
             if dead:
                 for n in range(s, min(s + COARSE, n_samples)):
@@ -173,12 +173,23 @@ def acquire(
             ]
             if in_body:
                 change = abs(byte[2] - last_impedance) / (byte[2] + last_impedance)
-                echo = specular * change * (1.0 + 0.008 * tissue_mottle)
+                # Weak interfaces scatter rather than mirror, and no surface is evenly smooth.
+                echo = specular * change * change / (change + 0.012)
+                echo *= max(0.15, 1.0 + 0.025 * tissue_mottle)
                 last_impedance = byte[2]
                 if behind_gas < 0 and byte[3] > 127.0:
                     behind_gas = s
-                    gas_echo = passed * max(0.15, 1.0 + 0.022 * tissue_mottle)
-            level = int(byte[0] + 0.09 * tissue_mottle)
+                    # Out of the body again near the probe: nothing behind to ring.
+                    grain = texture[
+                        int(z * TEXTURE_PER_MM + 65536.0) & (TILE - 1),
+                        int(y * TEXTURE_PER_MM + 65536.0) & (TILE - 1),
+                        int(x * TEXTURE_PER_MM + 65536.0) & (TILE - 1),
+                        0,
+                    ]
+                    streak = max(0.08, 0.35 + 0.022 * grain + 0.006 * tissue_mottle)
+                    gas_echo = passed * streak if r > 12.0 else 0.0
+            uneven = 0.13 if byte[2] > 150.0 else 0.3
+            level = int(byte[0] + uneven * tissue_mottle)
             amplitude = scatter_lut[min(max(level, 0), 255)]
             loss = loss_lut[int(byte[1])]
             if s == 0:
@@ -201,8 +212,8 @@ def acquire(
                 haze[line, s + n] = 0.0
                 if behind_gas >= 0:
                     below = (s + n - behind_gas) * step_mm
-                    ring = 0.75 + 0.25 * np.cos(below * 2.4)
-                    haze[line, s + n] = gas_echo * ring * np.exp(-below * 0.075)
+                    ring = 0.8 + 0.2 * np.cos(below * 2.4)
+                    haze[line, s + n] = gas_echo * ring * np.exp(-below * 0.105)
             bx, by, bz = x, y, z
 
 

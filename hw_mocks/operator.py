@@ -98,11 +98,8 @@ class Operator:
         if running is None:
             return
         act = running.act
-        if act.breath_hold and not running.begun:
-            if breath.amplitude_mm > 0.0 and not breath.held:
-                if breath.hold_until_s <= now_s:
-                    breath.hold(now_s + HOLD_LIMIT_S)
-                return
+        if act.breath_hold and not running.begun and not _holds(breath, now_s):
+            return
         if not running.begun:
             running.begun = True
             if act.starts:
@@ -231,3 +228,12 @@ def _point(request: dict[str, object], key: str) -> FloatArray:
     if point.shape != (3,) or not np.isfinite(point).all():
         raise RequestError(f"insert needs {key}: three numbers in mm")
     return point
+
+
+def _holds(breath: Breath, now_s: float) -> bool:
+    """Whether the patient holds the breath; asks for it where not."""
+    if breath.amplitude_mm <= 0.0 or breath.held:
+        return True
+    if breath.hold_until_s <= now_s:
+        breath.hold(now_s + HOLD_LIMIT_S)
+    return False

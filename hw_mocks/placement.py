@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from ir_nav.geometry import (
     FloatArray,
-    perpendicular_basis,
     rigid,
     rigid_inverse,
+    rotation_along,
     rotation_from_vector,
     unit,
 )
@@ -33,8 +33,7 @@ class Placement:
     @property
     def matrix(self) -> FloatArray:
         """Pose (4, 4) of the tip frame: origin at the tip, +z along the shaft."""
-        right, up = perpendicular_basis(self.direction, (0.0, 0.0, 1.0))
-        rotation = np.column_stack([right, up, np.cross(right, up)])
+        rotation = rotation_along(self.direction)
         turn = rotation_from_vector(np.array([0.0, 0.0, np.radians(self.roll_deg)]))
         return rigid(rotation @ turn, self.tip_mm)
 

@@ -14,8 +14,8 @@ from hw_mocks.skin import skin_entry, skin_normal
 from ir_nav.geometry import (
     CArmGeometry,
     FloatArray,
-    perpendicular_basis,
     rigid,
+    rotation_along,
     rotation_from_vector,
     unit,
 )
@@ -67,9 +67,7 @@ def reference_on_skin(skin: Skin, focus_mm: FloatArray) -> FloatArray:
             normal = skin.normal(point)
         except AnatomyError:
             continue
-        right, up = perpendicular_basis(normal, (0.0, 0.0, 1.0))
-        rotation = np.column_stack([right, up, np.cross(right, up)])
-        return rigid(rotation, point + 18.0 * normal)
+        return rigid(rotation_along(normal), point + 18.0 * normal)
     raise AnatomyError("no skin in front of the focus to stick the reference on")
 
 
@@ -84,4 +82,6 @@ def probe_contact(
 ) -> tuple[FloatArray, FloatArray]:
     """Point on the skin and direction (3,) of the beam's axis towards the focus."""
     point = skin.crossing(focus_mm, unit(outward))
-    return point, unit(focus_mm - point)
+    beam = unit(focus_mm - point)
+    # Pressed on, as a sonographer does: the convex face touches along its whole width.
+    return point + 3.0 * beam, beam

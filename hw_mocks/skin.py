@@ -10,6 +10,7 @@ from hw_mocks.anatomy import Anatomy, AnatomyError, body_mask
 from ir_nav.geometry import FloatArray, apply, unit
 
 MARCH_MM = 0.5
+HALFWAY_HU = -480.0
 EDGE_MARGIN_MM = 15.0
 
 
@@ -44,8 +45,16 @@ def skin_entry(
     last = int(np.flatnonzero((filled >= 0.5) & in_volume)[-1])
     if last + 1 >= len(points) or not in_volume[last + 1]:
         raise AnatomyError("the line leaves the CT before it reaches the skin")
-    fraction = (filled[last] - 0.5) / max(filled[last] - filled[last + 1], 1e-9)
-    return np.asarray(points[last] + fraction * MARCH_MM * direction)
+    return _halfway_to_air(anatomy, points[last], direction)
+
+
+def _halfway_to_air(anatomy: Anatomy, near_ct_mm: FloatArray, direction: FloatArray) -> FloatArray:
+    """Where the CT number last falls half-way from tissue to air, within 2 voxels of the mask."""
+    reach = 2.0 * float(anatomy.spacing_mm.max())
+    along = np.linspace(-reach, reach, 161)
+    hu = anatomy.sample_hu(near_ct_mm + along[:, None] * direction)
+    falls = np.flatnonzero((hu[:-1] >= HALFWAY_HU) & (hu[1:] < HALFWAY_HU))
+    return np.asarray(near_ct_mm + (along[falls[-1]] if falls.size else 0.0) * direction)
 
 
 def skin_normal(

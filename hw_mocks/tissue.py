@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,11 @@ from hw_mocks.anatomy import Anatomy
 
 GAS_HU = -400
 FAT_HU = -25
+RIM_HU = 46
+DISC_HU = 125
+CHAMBER_HU = 138
 BONE_HU = 240
+HU_EDGES = (GAS_HU, FAT_HU, RIM_HU, DISC_HU, CHAMBER_HU, BONE_HU)
 VESSEL_EXCESS_HU = 28.0
 SCATTER_FLOOR_DB = -60.0
 SCATTER_STEP_DB = 1.0 / 3.0
@@ -34,13 +39,15 @@ class Tissue:
     gas: bool = False
 
 
-FAT = Tissue(-5.0, 0.32, 1.40)
+FAT = Tissue(-4.0, 0.32, 1.47)
 MUSCLE = Tissue(-4.0, 0.42, 1.66)
 LIVER = Tissue(0.0, 0.34, 1.65)
 BLOOD = Tissue(-46.0, 0.10, 1.58)
 BONE = Tissue(2.0, 6.0, 2.55)
 GAS = Tissue(-30.0, 7.0, 0.20, gas=True)
 BOWEL = Tissue(-7.0, 0.42, 1.60)
+DISC = Tissue(-8.0, 0.9, 1.72)
+RIM = Tissue(-3.0, 0.36, 1.66)
 
 # The first matching start of a structure's name decides; torso and TotalSegmentator names.
 BY_NAME: tuple[tuple[str, Tissue], ...] = (
@@ -52,7 +59,7 @@ BY_NAME: tuple[tuple[str, Tissue], ...] = (
     ("liver", LIVER),
     ("hepatic_vein", BLOOD),
     ("portal_vein", Tissue(-46.0, 0.10, 1.46)),
-    ("lesion", Tissue(-10.0, 0.38, 1.62)),
+    ("lesion", Tissue(-14.0, 0.38, 1.62)),
     ("abscess", Tissue(-19.0, 0.16, 1.57)),
     ("gallbladder", Tissue(-50.0, 0.04, 1.50)),
     ("urinary_bladder", Tissue(-50.0, 0.04, 1.50)),
@@ -84,7 +91,7 @@ BY_NAME: tuple[tuple[str, Tissue], ...] = (
     ("brachiocephalic", BLOOD),
     ("subclavian", BLOOD),
     ("common_carotid", BLOOD),
-    ("iliac", BLOOD),
+    ("iliac_", BLOOD),
     ("stomach", BOWEL),
     ("bowel", BOWEL),
     ("small_bowel", BOWEL),
@@ -119,46 +126,57 @@ def acoustic_volume(anatomy: Anatomy) -> NDArray[np.uint8]:
     A voxel's label decides, its HU where the label says nothing; gas and bone by HU win inside
     soft structures (bowel content, calcified cartilage, a mislabelled rim).
     """
-    by_hu = _by_hu(anatomy.hu)
-    volume = np.array([as_bytes(t) for t in (GAS, FAT, MUSCLE, BONE)], dtype=np.uint8)[by_hu]
-    for label, name in anatomy.names.items():
-        tissue = tissue_of(name)
-        if tissue is None or label == 0:
-            continue
-        mask = anatomy.labels == label
-        if tissue is not BONE and not tissue.gas:
-            mask &= (by_hu == 1) | (by_hu == 2)
-        volume[mask] = as_bytes(tissue)
-        _refine(anatomy, name, mask, volume)
+    classes = _class_of_hu()[anatomy.hu.astype(np.int32) - np.iinfo(np.int16).min]
+    labels = np.asarray(anatomy.labels)
+    count = max(int(labels.max()), *anatomy.names) + 1
+    table = np.empty((count, len(HU_EDGES) + 1, 4), dtype=np.uint8)
+    for label in range(count):
+        name = anatomy.names.get(label, "") if label else ""
+        table[label] = [as_bytes(_tissue_at(name, hu)) for hu in _middle_of_class()]
+    packed = np.ascontiguousarray(table).view(np.uint32)[:, :, 0]
+    volume = packed[labels, classes].view(np.uint8).reshape(*labels.shape, 4)
+    if "hepatic_vein" not in anatomy.names.values() and "liver" in anatomy.names.values():
+        _draw_liver_vessels(anatomy, volume)
     return volume
 
 
-def _by_hu(hu: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """0 gas, 1 fat, 2 muscle or fluid, 3 bone."""
-    classes = np.full(hu.shape, 2, dtype=np.uint8)
-    classes[hu < FAT_HU] = 1
-    classes[hu < GAS_HU] = 0
-    classes[hu > BONE_HU] = 3
-    return classes
+def _tissue_at(name: str, hu: float) -> Tissue:
+    """The tissue of a voxel from its structure's name and its HU."""
+    tissue = tissue_of(name)
+    if tissue is BONE:
+        return DISC if hu < DISC_HU else BONE
+    if tissue is not None and tissue.gas:
+        return tissue
+    if hu < GAS_HU:
+        return GAS
+    if hu > BONE_HU and tissue is not BLOOD:
+        return BONE
+    if name == "heart" and hu > CHAMBER_HU:
+        return BLOOD
+    if name == "abscess" and hu > RIM_HU:
+        return RIM
+    return tissue or (FAT if hu < FAT_HU else MUSCLE)
 
 
-def _refine(
-    anatomy: Anatomy, name: str, mask: NDArray[np.bool_], volume: NDArray[np.uint8]
-) -> None:
-    """Structures that one label does not tell apart: chambers, rims, unlabelled vessels."""
-    if name == "heart":
-        volume[mask & (anatomy.hu > 138)] = as_bytes(BLOOD)
-    elif name == "abscess":
-        volume[mask & (anatomy.hu > 46)] = as_bytes(Tissue(-3.0, 0.36, 1.66))
-    elif name == "liver" and not _has_vessels(anatomy) and mask.any():
-        block = ndimage.find_objects(mask.astype(np.uint8))[0]
-        inside = mask[block]
-        hu = anatomy.hu[block].astype(np.float32)
-        smooth = ndimage.gaussian_filter(hu, tuple(1.3 / anatomy.spacing_mm[::-1]))
-        core = ndimage.binary_erosion(inside, iterations=2)
-        bright = core & (smooth > np.median(hu[inside]) + VESSEL_EXCESS_HU)
-        volume[block][bright] = as_bytes(BLOOD)
+def _class_of_hu() -> NDArray[np.uint8]:
+    values = np.arange(np.iinfo(np.int16).min, np.iinfo(np.int16).max + 1)
+    return np.digitize(values, HU_EDGES).astype(np.uint8)
 
 
-def _has_vessels(anatomy: Anatomy) -> bool:
-    return "hepatic_vein" in anatomy.names.values()
+def _middle_of_class() -> list[float]:
+    bounds = [-2000.0, *HU_EDGES, 3000.0]
+    return [(low + high) / 2.0 for low, high in pairwise(bounds)]
+
+
+def _draw_liver_vessels(anatomy: Anatomy, volume: NDArray[np.uint8]) -> None:
+    """Enhanced vessels that a real CT's label map counts as liver, by smoothed HU."""
+    mask = anatomy.labels == anatomy.label_id("liver")
+    block = ndimage.find_objects(mask.astype(np.uint8))
+    if not block:
+        return
+    inside = mask[block[0]]
+    hu = anatomy.hu[block[0]].astype(np.float32)
+    smooth = ndimage.gaussian_filter(hu, tuple(1.3 / anatomy.spacing_mm[::-1]))
+    core = ndimage.binary_erosion(inside, iterations=2)
+    bright = core & (smooth > np.median(hu[inside]) + VESSEL_EXCESS_HU)
+    volume[block[0]][bright] = as_bytes(BLOOD)

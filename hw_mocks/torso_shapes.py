@@ -99,8 +99,9 @@ class Canvas:
         """The part of the grid within `reach_mm` (3,) of a point (3,)."""
         index = (np.asarray(centre_mm, dtype=np.float64) - ORIGIN_MM) / SPACING_MM
         reach = (np.asarray(reach_mm, dtype=np.float64) + 3.0 * WARP_MM) / SPACING_MM
-        low = np.clip(np.floor(index - reach).astype(int), 0, None)
-        high = np.clip(np.ceil(index + reach).astype(int) + 1, 0, np.array(SHAPE[::-1]))
+        limit = np.array(SHAPE[::-1])
+        low = np.clip(np.floor(index - reach).astype(int), 0, limit)
+        high = np.clip(np.ceil(index + reach).astype(int) + 1, 0, limit)
         return Box(self, (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0])))
 
     def whole(self) -> Box:
@@ -186,8 +187,8 @@ class Box:
         return np.asarray(lookup[self.labels])
 
     def paint(self, mask: Mask, name: str, hu: float | Float32) -> None:
-        self.labels[mask] = LABELS[name]
-        self.hu[mask] = hu[mask] if isinstance(hu, np.ndarray) else hu
+        np.copyto(self.labels, np.uint8(LABELS[name]), where=mask)
+        np.copyto(self.hu, hu, where=mask, casting="same_kind")
 
 
 def _dense(
@@ -239,4 +240,5 @@ def new_canvas(seed: int) -> Canvas:
         axis + WARP_MM * np.clip(smooth_noise(rng, 55.0), -2.0, 2.0) * np.float32(0.8)
         for axis in axes
     ]
-    return Canvas(rng, *bent, wobble=smooth_noise(rng, 14.0), mottle=smooth_noise(rng, 6.0))
+    wobble, mottle = smooth_noise(rng, 14.0), smooth_noise(rng, 6.0)
+    return Canvas(rng, bent[0], bent[1], bent[2], wobble=wobble, mottle=mottle)

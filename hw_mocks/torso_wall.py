@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hw_mocks.torso_shapes import Box, Canvas, Float32, Mask
 from ir_nav.geometry import FloatArray
+
+Reals = NDArray[np.floating]
 
 SKIN_MM = 2.0
 EXPONENT = 2.45
@@ -33,9 +36,9 @@ def _at_height(heights_mm: Float32, values: list[float]) -> Float32:
 class Wall:
     """Layers of the body wall on the whole grid, (k, j, i) mm."""
 
-    depth_mm: Float32  # below the skin, along a ray from the body's axis; negative outside
-    fat_mm: Float32
-    inner_mm: Float32  # depth of the cavity's lining
+    depth_mm: Reals  # below the skin, along a ray from the body's axis; negative outside
+    fat_mm: Reals
+    inner_mm: Reals  # depth of the cavity's lining
 
     @property
     def cavity(self) -> Mask:
@@ -110,9 +113,9 @@ def draw_back(canvas: Canvas) -> None:
         box.paint(muscle, "muscle", np.float32(58.0) + 8.0 * box.mottle)
 
 
-def spine_y_mm(z_mm: FloatArray) -> FloatArray:
+def spine_y_mm(z_mm: ArrayLike) -> FloatArray:
     """Front-back position of the vertebral bodies' centres: a mild lordosis."""
-    return np.asarray(44.0 - 6.0 * np.cos((z_mm - 40.0) / 110.0))
+    return np.asarray(44.0 - 6.0 * np.cos((np.asarray(z_mm) - 40.0) / 110.0))
 
 
 def draw_spine(canvas: Canvas) -> None:
@@ -140,7 +143,7 @@ def draw_spine(canvas: Canvas) -> None:
 
 
 def _draw_processes(canvas: Canvas, level_mm: float) -> None:
-    y = float(spine_y_mm(np.array(level_mm)))
+    y = float(spine_y_mm(level_mm))
     spinous = [(0.0, y + 34.0, level_mm - 4.0), (0.0, y + 54.0, level_mm - 18.0)]
     _bone(canvas, spinous, [4.0, 3.4], "spine")
     for side in (-1.0, 1.0):
@@ -152,14 +155,14 @@ def _draw_processes(canvas: Canvas, level_mm: float) -> None:
 
 def _bone(
     canvas: Canvas,
-    points: object,
-    radii: object,
+    points: ArrayLike,
+    radii: ArrayLike,
     name: str,
     flatten: float = 1.0,
-    outward: object = None,
+    outward: ArrayLike | None = None,
 ) -> None:
     """A tube with a cortical shell of about 1.3 mm around marrow."""
-    box, distance = canvas.tube(points, radii, flatten, outward)  # type: ignore[arg-type]
+    box, distance = canvas.tube(points, radii, flatten, outward)
     inside = (distance < 1.0) & (box.labels != 0)
     box.paint(inside, name, np.float32(720.0) + 60.0 * box.mottle)
     marrow = inside & (distance < 0.6)

@@ -62,14 +62,17 @@ class Scene:
 
 @dataclass(slots=True)
 class World:
-    """Moves on with `step`; `scene` may be read from any thread."""
+    """Moves on with `step`; `scene` may be read from any thread.
+
+    probe_from_face: (4, 4) rigid; where the middle of the transducer's face is at the probe's
+    sensor, x along the array, y down the beam.
+    """
 
     anatomy: Anatomy
     parameters: RoomParameters
     focus_mm: FloatArray
     fiducials_mm: FloatArray
-    probe_from_image: FloatArray
-    face_px: FloatArray
+    probe_from_face: FloatArray
     announce: Callable[[str], None]
     operator: Operator = field(init=False)
     breath: Breath = field(init=False)
@@ -168,11 +171,8 @@ class World:
         tilt = rotation_from_vector(lateral * np.radians(self.operator.probe_tilt_deg))
         down = tilt @ beam
         rotation = np.column_stack([lateral, down, np.cross(lateral, down)])
-        pixel_mm = float(np.linalg.norm(self.probe_from_image[:3, 0]))
-        image = rigid(rotation, point + motion.skin_mm) @ _face_at_origin(self.face_px, pixel_mm)
-        sensor_from_image = self.probe_from_image.copy()
-        sensor_from_image[:3, :3] /= pixel_mm
-        return np.asarray(image @ rigid_inverse(sensor_from_image))
+        rest_from_face = rigid(rotation, point + motion.skin_mm)
+        return np.asarray(rest_from_face @ rigid_inverse(self.probe_from_face))
 
     def _find_contact(
         self, path: tuple[FloatArray, FloatArray] | None
@@ -205,10 +205,3 @@ class World:
             except AnatomyError:
                 continue
         raise AnatomyError("the focus has no skin round it for the probe")
-
-
-def _face_at_origin(face_px: FloatArray, pixel_mm: float) -> FloatArray:
-    """Image mm to a frame whose origin is the middle of the transducer's face."""
-    matrix = np.eye(4)
-    matrix[:2, 3] = -face_px * pixel_mm
-    return matrix

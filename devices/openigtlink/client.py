@@ -74,7 +74,7 @@ class OpenIGTLinkClient:
         self._link = _Link(self._title(), sock, self._sink, self._silence_s)
         self._link.start()
         if self._version == 2:
-            self.send(pack_query("GET_CAPABIL", "", time.time(), version=2))
+            self._announce(self._link)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -103,6 +103,13 @@ class OpenIGTLinkClient:
         if self._link is None:
             raise ConnectionLost(f"{self._title()}: not connected")
         self._link.send(packed, timeout_s)
+
+    def _announce(self, link: _Link) -> None:
+        try:
+            self.send(pack_query("GET_CAPABIL", "", time.time(), version=2))
+        except ConnectionLost:
+            link.close()
+            raise
 
     def _title(self) -> str:
         return f"{self.name} at {self._address[0]}:{self._address[1]}"
@@ -178,6 +185,8 @@ class _Link:
 
     def _hand_over(self, envelope: Envelope) -> None:
         for message in decode(envelope):
+            if self._stopping.is_set():
+                raise StreamStoppedError
             if isinstance(message, PoseSample | ImageSample | TextSample):
                 self._sink(message)
                 self.tally.receive(message.received_s)
@@ -193,9 +202,11 @@ class _Link:
 
 def _connect(name: str, address: tuple[str, int], timeout_s: float) -> socket.socket:
     where = f"{name} at {address[0]}:{address[1]}"
+    if not 1 <= address[1] <= 65535:
+        raise DeviceError(f"{where}: this port does not exist; choose 1 to 65535")
     try:
         sock = socket.create_connection(address, timeout_s)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise DeviceError(f"{where}: {_connect_fault(error, timeout_s)}") from error
     # Linux may connect a free local port to itself when nothing listens there.
     if sock.getsockname() == sock.getpeername():
@@ -212,8 +223,6 @@ def _connect_fault(error: Exception, timeout_s: float) -> str:
         return "this host name is not known; check its spelling and the network"
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout_s:.1f} s; check the address, the cable and the firewall"
-    if isinstance(error, OverflowError):
-        return "this port does not exist; choose 1 to 65535"
     if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return "no route to this host; check the cable and the network settings"
     return f"cannot connect ({error}); check the address and the network"

@@ -32,10 +32,12 @@ class Outbox:
         self._bytes = 0
         self._next = 0
         self._closed = False
+        self._quiet = False
 
     def put(self, stream: str, message: bytes, *, coalesce: bool = False) -> None:
         """Queue a message; never blocks on the network."""
         with self._changed:
+            self._quiet = False
             if self._sent_at_once(message):
                 return
             if coalesce:
@@ -49,10 +51,11 @@ class Outbox:
             self._changed.notify()
 
     def take(self, timeout_s: float | None = None) -> bytes | None:
-        """The oldest messages as one piece, b"" after `timeout_s`, None once closed."""
+        """The oldest messages as one piece, b"" after a quiet `timeout_s`, None once closed."""
         with self._changed:
             self._writer_busy = False
-            self._changed.wait_for(self._has_work, timeout_s)
+            while not self._changed.wait_for(self._has_work, timeout_s) and not self._quiet:
+                self._quiet = True  # something was sent at once meanwhile; wait once more
             if self._closed:
                 return None
             self._writer_busy = True

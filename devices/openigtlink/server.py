@@ -38,8 +38,8 @@ class OpenIGTLinkServer:
 
     port: 0 takes a free one, see `port`. queue_bytes: what may wait for one slow client; beyond it
     the oldest message of the stream is dropped and counted. on_message: gets what clients send,
-    on their reader threads. keepalive_s: after so long without traffic a STATUS is sent, so that
-    clients tell an idle room from a dead one; None sends nothing.
+    on their reader threads. keepalive_s: after so long without traffic, at most twice, a STATUS
+    is sent, so that clients tell an idle room from a dead one; None sends nothing.
 
     A client gets v1 headers until it has sent a v2 header itself. May be built in any thread.
     """
@@ -207,7 +207,10 @@ class OpenIGTLinkServer:
             except OSError:
                 stopping.wait(TICK_S)  # out of file descriptors, or closing
                 continue
-            self._admit(sock)
+            if stopping.is_set():
+                sock.close()
+            else:
+                self._admit(sock)
 
     def _admit(self, sock: socket.socket) -> None:
         subscriber = Subscriber(

@@ -61,7 +61,8 @@ class Subscriber:
         )
 
     def start(self) -> None:
-        for thread in self._threads:
+        # The reader waits for the writer when it ends, which may be at once.
+        for thread in reversed(self._threads):
             thread.start()
 
     def hang_up(self) -> None:

@@ -2,7 +2,13 @@
 
 from ir_nav.geometry.fit import PointFit, fit_points
 from ir_nav.geometry.frames import Frame, FrameError, GeometryError
-from ir_nav.geometry.lines import angle_between_deg, perpendicular_basis, split_offset, unit
+from ir_nav.geometry.lines import (
+    angle_between_deg,
+    perpendicular_basis,
+    rotation_along,
+    split_offset,
+    unit,
+)
 from ir_nav.geometry.projection import CArmGeometry
 from ir_nav.geometry.transform import (
     FloatArray,
@@ -38,6 +44,7 @@ __all__ = [
     "rigid",
     "rigid_inverse",
     "rigidity_fault",
+    "rotation_along",
     "rotation_between_deg",
     "rotation_from_vector",
     "split_offset",

@@ -40,6 +40,12 @@ def perpendicular_basis(direction: ArrayLike, up: ArrayLike) -> tuple[FloatArray
     return np.cross(forward, up_vector), up_vector
 
 
+def rotation_along(direction: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> FloatArray:
+    """A rotation (3, 3) whose +z column runs along `direction`, +y as close to `up` as it can."""
+    right, up_vector = perpendicular_basis(direction, up)
+    return np.column_stack([-right, up_vector, unit(direction)])
+
+
 def split_offset(
     point: ArrayLike, origin: ArrayLike, direction: ArrayLike
 ) -> tuple[float, FloatArray]:

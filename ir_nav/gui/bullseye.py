@@ -65,7 +65,7 @@ class Bullseye(Picture):
     def middle(self) -> QPointF:
         """Where the planned path is seen end on."""
         bar = self._bar_room()
-        return QPointF((self.width() - bar) / 2.0, (self.height() - 8.0) / 2.0 + 2.0)
+        return QPointF((self.width() - bar) / 2.0, self.height() / 2.0 + 2.0)
 
     def place(self, offset_ct_mm: FloatArray) -> QPointF:
         """Painter position of an offset from the planned line."""
@@ -94,11 +94,11 @@ class Bullseye(Picture):
         self._draw_advice(painter)
 
     def _radius(self) -> float:
-        room = min(self.width() - self._bar_room() - 76.0, self.height() - 110.0)
+        room = min(self.width() - self._bar_room() - 96.0, self.height() - 128.0)
         return max(room / 2.0, 20.0)
 
     def _bar_room(self) -> float:
-        return 92.0 if self.width() > 330 else 60.0
+        return 92.0 if self.width() > 330 else 56.0
 
     def _draw_rings(self, painter: QPainter) -> None:
         middle, radius = self.middle(), self._radius()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF
+from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QPainter
 
 from ir_nav.geometry import FloatArray, apply
@@ -50,8 +50,9 @@ class FluoroView(Picture):
             middle = QPointF(self.width() / 2, self.height() - 10)
             draw_pill(painter, middle, [words], theme.ALARM_MEDIUM, self.width() - 20.0)
             return
-        painter.setClipRect(QRectF(self.rect()))
+        painter.setClipRect(self._fitted.box())
         self._draw_overlays(painter, state)
+        painter.setClipping(False)
 
     def _draw_overlays(self, painter: QPainter, state: FluoroState) -> None:
         shown = self._overlays

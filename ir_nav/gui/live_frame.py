@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF
+from PyQt6.QtCore import QPointF, QRectF
 from PyQt6.QtGui import QImage
 
 from devices.contract import ImageSample
@@ -41,6 +41,13 @@ class FittedFrame:
     def image(self) -> QImage | None:
         """The prepared picture; draw it at (left, top)."""
         return None if self._pixels is None else grey_image(self._pixels)
+
+    def box(self) -> QRectF:
+        """Where the frame is drawn: overlays end with it."""
+        if self._pixels is None:
+            return QRectF()
+        rows, columns = self._pixels.shape
+        return QRectF(self.left, self.top, columns, rows)
 
     def to_view(self, pixel: FloatArray) -> FloatArray:
         """Painter positions of frame pixels (..., 2 or 3); further columns are kept."""

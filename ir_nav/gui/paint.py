@@ -17,6 +17,7 @@ from ir_nav.gui import theme
 
 HALO_PX = 3.0
 FAINT = 0.4
+LEAST_ERROR_PX = 6.5
 
 
 def grey_image(pixels: NDArray[np.uint8]) -> QImage:
@@ -192,7 +193,9 @@ def draw_ring(
 
 
 def draw_error(painter: QPainter, at: QPointF, radius_x: float, radius_y: float) -> None:
-    """Where the tip is with 95 % confidence: white dots."""
+    """Where the tip is with 95 % confidence: white dots; nothing where the tip's dot covers it."""
+    if max(radius_x, radius_y) < LEAST_ERROR_PX:
+        return
     pen = QPen(theme.colour(theme.ERROR, 0.9), 1.6)
     pen.setDashPattern([1.0, 2.2])
     painter.setPen(pen)
@@ -237,7 +240,7 @@ def draw_pill(
 def wrap(text: str, px: int, weight: int, width: float) -> tuple[str, ...]:
     """Lines no wider than `width`, broken between words."""
     lines: list[str] = []
-    for word in text.split():
+    for word in text.split(" "):
         if lines and text_width(f"{lines[-1]} {word}", px, weight) <= width:
             lines[-1] += f" {word}"
         else:

@@ -17,6 +17,7 @@ class Picture(QWidget):
         super().__init__(parent)
         self._title = title
         self._note = note
+        self._title_right = 0.0
         self.setAccessibleName(title)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(40, 30)
@@ -57,10 +58,13 @@ class Picture(QWidget):
         used = draw_label(
             painter, QPointF(6, 6), title, px=theme.BODY, weight=theme.STRONG, plate=True
         )
+        self._title_right = 6.0 + used
         if self._note and room - used > 60.0:
             note = fitting(self._note, theme.NOTE, theme.MEDIUM, room - used)
             place = QPointF(6 + used + 2, 7)
-            draw_label(painter, place, note, name=theme.TEXT_2, plate=True)
+            self._title_right += 2.0 + draw_label(
+                painter, place, note, name=theme.TEXT_2, plate=True
+            )
 
     def _draw_frame(self, painter: QPainter) -> None:
         box = QRectF(self.rect())

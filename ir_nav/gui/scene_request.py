@@ -31,7 +31,9 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneRequest:
-    """A picture of the scene, size in px."""
+    """A picture of the scene, size in px. owner: which view asks; several share one thread."""
+
+    owner: int = 0
 
     surfaces: tuple[Surface, ...] = ()
     overlays: Overlays = field(default_factory=Overlays)
@@ -42,6 +44,8 @@ class SceneRequest:
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenePicture:
     """(rows, columns, 4) uint8, BGRA, top row first. render_ms: what it cost."""
+
+    owner: int
 
     pixels: NDArray[np.uint8]
     render_ms: float

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from threading import Condition, Thread
 
 from ir_nav.gui.scene_request import ScenePicture, SceneRequest
-from ir_nav.gui.scene_vtk import SceneUnavailable, VtkScene
+from ir_nav.gui.scene_vtk import SceneUnavailableError, VtkScene
 
 FASTEST_S = 1.0 / 12.0
 # The slice views and the tick share the cores with this thread: it works at most this part of
 # the time.
 SHARE = 0.35
-# Rendering that takes longer is done at half the size from then on.
-SLOW_MS = 60.0
+# Rendering that keeps taking longer is done at half the size, until it is quick again.
+SLOW_MS = 90.0
+QUICK_MS = 20.0
+
+
+class Detail:
+    """Full size or half, by what the last pictures cost."""
+
+    def __init__(self) -> None:
+        self._reduction = 1
+        self._slow = 0
+        self._quick = 0
+
+    def after(self, render_ms: float) -> int:
+        """By how much the next picture is reduced.
+
+        One slow picture says little: the first ones upload surfaces and compile shaders.
+        """
+        slow = render_ms > SLOW_MS
+        quick = render_ms < QUICK_MS
+        self._slow = self._slow + 1 if slow else 0
+        self._quick = self._quick + 1 if quick else 0
+        if self._slow >= 5:
+            self._reduction, self._slow = 2, 0
+        elif self._quick >= 20:
+            self._reduction, self._quick = 1, 0
+        return self._reduction
 
 
 class SceneThread:
@@ -23,6 +49,7 @@ class SceneThread:
     def __init__(self) -> None:
         self._ready = Condition()
         self._request: SceneRequest | None = None
+        self._last: SceneRequest | None = None
         self._picture: ScenePicture | None = None
         self._fault: str | None = None
         self._stopping = False
@@ -33,11 +60,16 @@ class SceneThread:
         with self._ready:
             if self._stopping:
                 return
-            self._request = request
+            self._request = self._last = request
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="scene", daemon=True)
                 self._thread.start()
             self._ready.notify()
+
+    def asked(self, request: SceneRequest | None) -> bool:
+        """Whether this was the last request."""
+        with self._ready:
+            return self._last is request
 
     def newest(self) -> ScenePicture | None:
         """The last picture, or None before the first."""
@@ -65,17 +97,18 @@ class SceneThread:
         os.environ.setdefault("LP_NUM_THREADS", "1")
         try:
             scene = VtkScene()
-        except (SceneUnavailable, ImportError) as error:
+        except (SceneUnavailableError, ImportError) as error:
             self._fail(str(error))
             return
         try:
             self._render_until_closed(scene)
-        except SceneUnavailable as error:
+        except SceneUnavailableError as error:
             self._fail(str(error))
         finally:
             scene.close()
 
     def _render_until_closed(self, scene: VtkScene) -> None:
+        detail = Detail()
         reduction = 1
         number = 0
         while (request := self._wait()) is not None:
@@ -83,11 +116,9 @@ class SceneThread:
             pixels = scene.render(_reduced(request, reduction))
             spent = time.perf_counter() - start
             number += 1
-            # The first pictures upload the surfaces and compile shaders.
-            if number > 3 and spent * 1e3 > SLOW_MS:
-                reduction = min(reduction + 1, 3)
+            reduction = detail.after(spent * 1e3)
             with self._ready:
-                self._picture = ScenePicture(pixels, spent * 1e3, number)
+                self._picture = ScenePicture(request.owner, pixels, spent * 1e3, number)
                 self._ready.wait_for(
                     lambda: self._stopping, max(FASTEST_S - spent, spent / SHARE - spent, 0.0)
                 )
@@ -108,4 +139,4 @@ def _reduced(request: SceneRequest, reduction: int) -> SceneRequest:
         return request
     columns, rows = request.size_px
     size = (max(columns // reduction, 16), max(rows // reduction, 16))
-    return SceneRequest(request.surfaces, request.overlays, request.camera, size)
+    return replace(request, size_px=size)

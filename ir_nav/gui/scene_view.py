@@ -18,12 +18,12 @@ ZOOM_STEP = 1.15
 class SceneView(Picture):
     """Asks for a picture when what it shows has changed; never waits for one."""
 
-    def __init__(self, thread: SceneThread, title: str = "3D", note: str = "drag to turn") -> None:
-        super().__init__(title, note)
+    def __init__(self, thread: SceneThread, title: str = "3D", *, zoom: float = 1.0) -> None:
+        super().__init__(title, "drag to turn")
         self._thread = thread
         self._surfaces: tuple[Surface, ...] = ()
         self._overlays = Overlays()
-        self._camera = Camera()
+        self._camera = Camera(zoom=zoom)
         self._picture: ScenePicture | None = None
         self._asked: SceneRequest | None = None
         self._last = QPointF()
@@ -32,7 +32,6 @@ class SceneView(Picture):
     def set_surfaces(self, surfaces: tuple[Surface, ...]) -> None:
         """Show these meshes from now on."""
         self._surfaces = surfaces
-        self._asked = None
 
     def look_from(self, camera: Camera) -> None:
         """Turn the scene."""
@@ -42,11 +41,13 @@ class SceneView(Picture):
         """Take the newest picture, and ask for the next when something changed."""
         self._overlays = overlays
         newest = self._thread.newest()
-        if newest is not self._picture:
+        if newest is not None and newest.owner == id(self) and newest is not self._picture:
             self._picture = newest
             self.update()
         if not self._same():
-            self._asked = SceneRequest(self._surfaces, overlays, self._camera, self._size())
+            self._asked = SceneRequest(
+                id(self), self._surfaces, overlays, self._camera, self._size()
+            )
             self._thread.ask(self._asked)
 
     def draw(self, painter: QPainter) -> None:
@@ -90,6 +91,8 @@ class SceneView(Picture):
         asked = self._asked
         return (
             asked is not None
+            and self._thread.asked(asked)
+            and asked.surfaces is self._surfaces
             and asked.overlays is self._overlays
             and asked.camera is self._camera
             and asked.size_px == self._size()

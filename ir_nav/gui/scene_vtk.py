@@ -17,7 +17,7 @@ BACKGROUND = (0.043, 0.05, 0.058)
 TUBE_MM = 1.6
 
 
-class SceneUnavailable(RuntimeError):
+class SceneUnavailableError(RuntimeError):
     """No off-screen OpenGL can be had on this machine."""
 
 
@@ -32,6 +32,7 @@ class VtkScene:
         self._renderer.SetBackground(*BACKGROUND)
         self._renderer.SetBackground2(0.09, 0.105, 0.12)
         self._renderer.GradientBackgroundOn()
+        self._renderer.UseFXAAOn()
         self._window.AddRenderer(self._renderer)
         self._surfaces: tuple[Surface, ...] = ()
         self._bodies: list[Any] = []
@@ -40,7 +41,7 @@ class VtkScene:
         self._reach_mm = 300.0
 
     def render(self, request: SceneRequest) -> NDArray[np.uint8]:
-        """(rows, columns, 4) BGRA, top row first; SceneUnavailable when OpenGL fails."""
+        """(rows, columns, 4) BGRA, top row first; SceneUnavailableError when OpenGL fails."""
         from vtkmodules.util.numpy_support import vtk_to_numpy
         from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 
@@ -55,7 +56,7 @@ class VtkScene:
         self._window.GetRGBACharPixelData(0, 0, columns - 1, rows - 1, 0, buffer)
         flat = vtk_to_numpy(buffer)
         if flat.size != rows * columns * 4:
-            raise SceneUnavailable("OpenGL gave no picture")
+            raise SceneUnavailableError("OpenGL gave no picture")
         rgba = flat.reshape(rows, columns, 4)[::-1]
         picture = np.ascontiguousarray(rgba[..., (2, 1, 0, 3)])
         picture[..., 3] = 255
@@ -122,7 +123,7 @@ def _offscreen_window() -> Any:
         if window.SupportsOpenGL():
             return window
         window.Finalize()
-    raise SceneUnavailable("this machine has no off-screen OpenGL: install libegl1 and Mesa")
+    raise SceneUnavailableError("this machine has no off-screen OpenGL: install libegl1 and Mesa")
 
 
 def _overlay_actors(shown: Overlays) -> list[Any]:

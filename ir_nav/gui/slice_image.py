@@ -80,13 +80,29 @@ def outline_pixels(
 
     One pass for all structures: following each one's contour costs as much as the slice itself.
     """
-    code = codes[label_slice]
+    code = _smooth(_coded(label_slice, codes))
     border = np.zeros(code.shape, np.bool_)
     border[:, 1:] |= code[:, 1:] != code[:, :-1]
     border[1:] |= code[1:] != code[:-1]
-    hard = tones[np.where(border, code, 0)].view(np.uint8).reshape(*code.shape, 4)
+    places = np.flatnonzero(border)
+    flat = np.zeros(code.size, np.uint32)
+    flat[places] = tones[code.ravel()[places]]
+    hard = flat.view(np.uint8).reshape(*code.shape, 4)
     soft = cv2.GaussianBlur(hard, (3, 3), 0.6)
     return np.ascontiguousarray(soft, dtype=np.uint8)
+
+
+def _coded(
+    label_slice: NDArray[np.uint8] | NDArray[np.uint16], codes: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    if label_slice.dtype == np.uint8:
+        return np.asarray(cv2.LUT(label_slice, codes), dtype=np.uint8)
+    return codes[label_slice]
+
+
+def _smooth(code: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rounds the steps that coarse voxels leave in a slice."""
+    return np.asarray(cv2.medianBlur(code, 5), dtype=np.uint8)
 
 
 def _outline_tables(

@@ -213,7 +213,8 @@ class SliceView(Picture):
         places = (
             ((8, height / 2), (0.0, 0.5)),
             ((width - 8, height / 2), (1.0, 0.5)),
-            ((width / 2, 5), (0.5, 0.0)),
+            # Below the title where it reaches the middle.
+            ((width / 2, 5 if self._title_right < width / 2 - 22 else 32), (0.5, 0.0)),
             ((width / 2, height - 5), (0.5, 1.0)),
         )
         for letters, (place, anchor) in zip(self._letters, places, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF
+from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QPainter
 
 from ir_nav.geometry import FloatArray, apply
@@ -65,9 +65,11 @@ class UltrasoundView(Picture):
         if image is not None:
             painter.drawImage(QPointF(self._fitted.left, self._fitted.top), image)
         if state.image_from_ct is not None:
-            painter.setClipRect(QRectF(self.rect()))
+            painter.setClipRect(self._fitted.box())
             self._draw_overlays(painter, state.image_from_ct, state.mm_per_px)
-        corner = QPointF(self.width() - 14, self.height() - 12)
+            painter.setClipping(False)
+        # Above the pill, where the view is too narrow for both.
+        corner = QPointF(self.width() - 14, self.height() - (12 if self.width() > 640 else 62))
         if state.mm_per_px > 0.0:
             draw_scale_bar(painter, corner, self._fitted.scale / state.mm_per_px)
         self._draw_pill(painter, state)

@@ -94,7 +94,7 @@ def read_header(source: DicomSource, name: str) -> SliceHeader | None:
         raise damaged(name, "its DICOM header cannot be read")
     if "Rows" in dataset and "SeriesInstanceUID" in dataset:
         return _header(name, dataset)
-    if dataset.file_meta.get("MediaStorageSOPClassUID") == CT_STORAGE:
+    if dataset.file_meta.get("MediaStorageSOPClassUID") in (CT_STORAGE, None):
         raise damaged(name, "its DICOM header is cut off")
     return None
 

@@ -59,7 +59,7 @@ def _stored(pixel_bytes: bytes, header: SliceHeader, order: str) -> NDArray[np.i
     stored = stored.reshape(header.rows, header.columns)
     spare = header.bits_allocated - header.bits_stored
     # The bits above the stored ones may hold old overlays: push them out, keep the sign.
-    return (stored << spare) >> spare if spare > 0 else stored
+    return np.asarray((stored << spare) >> spare if spare > 0 else stored)
 
 
 def _rescale(stored: NDArray[np.integer], header: SliceHeader) -> NDArray[np.number]:
@@ -70,8 +70,8 @@ def _rescale(stored: NDArray[np.integer], header: SliceHeader) -> NDArray[np.num
             "export the CT again"
         )
     if slope == 1.0 and intercept.is_integer():
-        return stored.astype(np.int32) + np.int32(intercept)
-    return np.rint(stored * slope + intercept)
+        return np.asarray(stored.astype(np.int32) + np.int32(intercept))
+    return np.asarray(np.rint(stored * slope + intercept))
 
 
 def _decompress(data: bytes, header: SliceHeader) -> NDArray[np.number]:
@@ -88,8 +88,9 @@ def _decompress(data: bytes, header: SliceHeader) -> NDArray[np.number]:
             ) from None
     if values.size != header.rows * header.columns:
         raise damaged(header.name, "its compressed pixels have another size")
-    return np.rint(values.reshape(header.rows, header.columns))
+    return np.asarray(np.rint(values.reshape(header.rows, header.columns)))
 
 
 def _limited(values: NDArray[np.number]) -> Int16Array:
-    return np.clip(values, AIR_HU, _INT16.max).astype(np.int16)
+    limited: Int16Array = np.clip(values, AIR_HU, _INT16.max).astype(np.int16)
+    return limited

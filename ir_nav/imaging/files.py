@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 
 from ir_nav.geometry import FloatArray
 from ir_nav.imaging.errors import ImagingError
-from ir_nav.imaging.integrity import check_complete, damaged, header_fields, nifti_header
+from ir_nav.imaging.integrity import (
+    check_complete,
+    check_parts,
+    damaged,
+    header_fields,
+    nifti_header,
+)
 from ir_nav.imaging.volume import right_handed
+
+# What sform and qform may differ by from rounding, added up over the axes.
+ONE_PLACE_MM = 0.1
+
+_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -43,11 +54,12 @@ def read_grid(path: Path) -> tuple[NDArray[Any], FloatArray]:
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    check_parts(path)
     _check_oriented(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError:
-        raise damaged(path, "its header cannot be read") from None
+        raise damaged(path, "its header cannot be read, or its axes are skewed") from None
     _check_kind(path, reader)
     voxel_bytes = _BYTES_PER_VOXEL[reader.GetPixelID()]
     check_complete(path, int(np.prod(reader.GetSize())) * _stored_bytes(path, voxel_bytes))
@@ -55,7 +67,9 @@ def read_grid(path: Path) -> tuple[NDArray[Any], FloatArray]:
         image = reader.Execute()
     except RuntimeError:
         raise damaged(path, "its voxels cannot be read") from None
-    return right_handed(sitk.GetArrayFromImage(image), _ct_from_voxel(image))
+    ct_from_voxel = _ct_from_voxel(image)
+    _check_one_place(path, ct_from_voxel, image.GetSize())
+    return right_handed(sitk.GetArrayFromImage(image), ct_from_voxel)
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
@@ -91,6 +105,22 @@ def _check_oriented(path: Path) -> None:
         raise ImagingError(
             f"{path.name} does not say where the patient's left and head are: "
             "export it again with its orientation"
+        )
+
+
+def _check_one_place(path: Path, ct_from_voxel: FloatArray, size_ijk: tuple[int, ...]) -> None:
+    """Refuse a NIfTI file whose sform and qform differ: readers disagree on which one holds."""
+    if ".nii" not in path.name.lower():
+        return
+    header = nifti_header(path)
+    if header.sform_code == 0:
+        return
+    sform = _LPS_FROM_RAS @ np.array(header.sform).reshape(3, 4)
+    difference = np.abs(sform - ct_from_voxel[:3]) @ (*size_ijk, 1)
+    if not difference.max() < ONE_PLACE_MM:
+        raise ImagingError(
+            f"{path.name} states two different places for the patient (sform and qform), or axes "
+            "that are not at right angles: export it again from the original"
         )
 
 

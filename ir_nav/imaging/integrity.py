@@ -17,10 +17,23 @@ from ir_nav.imaging.errors import ImagingError
 CHUNK = 1 << 22
 HEADER_LIMIT = 1 << 20
 
+# Type and place of bitpix, vox_offset, qform_code with sform_code, and srow_x to srow_z.
+_NIFTI_1 = (("h", 72), ("f", 108), ("2h", 252), ("12f", 280))
+_NIFTI_2 = (("h", 14), ("q", 168), ("2i", 344), ("12d", 400))
+
 
 def damaged(path: Path | str, why: str) -> ImagingError:
     """The error for a file that is cut or corrupt."""
     return ImagingError(f"{Path(path).name} is truncated or damaged ({why}): copy it again")
+
+
+def check_parts(path: Path) -> None:
+    """Raise ImagingError when a header's separate voxel file is missing."""
+    if path.name.lower().endswith((".nhdr", ".mhd")):
+        fields, _ = header_fields(path)
+        name = fields.get("data file", fields.get("datafile", fields.get("elementdatafile")))
+        if name is not None and name.lower() not in ("local", "list") and "%" not in name:
+            _require(path.parent / name, path)
 
 
 def check_complete(path: Path, pixel_bytes: int) -> None:
@@ -38,12 +51,14 @@ class NiftiHeader(NamedTuple):
     """What decides whether a NIfTI file is complete and oriented.
 
     voxel_offset: first byte of the voxels. voxel_bytes: bytes of one stored voxel.
+    sform: rows x, y, z of ras_from_voxel, 12 numbers.
     """
 
     voxel_offset: int
     voxel_bytes: int
     qform_code: int
     sform_code: int
+    sform: tuple[float, ...]
 
 
 def nifti_header(path: Path) -> NiftiHeader:
@@ -57,14 +72,17 @@ def nifti_header(path: Path) -> NiftiHeader:
     for order in "<>":
         size = struct.unpack_from(f"{order}i", head)[0] if len(head) >= 348 else 0
         if size == 348:
-            (bits,) = struct.unpack_from(f"{order}h", head, 72)
-            (offset,) = struct.unpack_from(f"{order}f", head, 108)
-            return NiftiHeader(int(offset), bits // 8, *struct.unpack_from(f"{order}2h", head, 252))
+            return _nifti_fields(head, order, _NIFTI_1)
         if size == 540 and len(head) == 540:
-            (bits,) = struct.unpack_from(f"{order}h", head, 14)
-            (offset,) = struct.unpack_from(f"{order}q", head, 168)
-            return NiftiHeader(int(offset), bits // 8, *struct.unpack_from(f"{order}2i", head, 344))
+            return _nifti_fields(head, order, _NIFTI_2)
     raise damaged(path, "it does not begin with a NIfTI header")
+
+
+def _nifti_fields(head: bytes, order: str, layout: tuple[tuple[str, int], ...]) -> NiftiHeader:
+    bits, offset, codes, sform = (
+        struct.unpack_from(order + kinds, head, at) for kinds, at in layout
+    )
+    return NiftiHeader(int(offset[0]), int(bits[0]) // 8, int(codes[0]), int(codes[1]), sform)
 
 
 def header_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -103,7 +121,6 @@ def _check_nrrd(path: Path, pixel_bytes: int) -> None:
     data_name = fields.get("data file", fields.get("datafile"))
     data = path if data_name is None else path.parent / data_name
     start = header_bytes if data_name is None else 0
-    _require(data, path)
     encoding = fields.get("encoding", "raw").lower()
     if encoding in ("gzip", "gz"):
         _check_deflated(data, start, pixel_bytes, 31)
@@ -123,7 +140,6 @@ def _check_meta(path: Path, pixel_bytes: int) -> None:
         raise ImagingError(f"{path.name} is spread over several files: save it as one .mha file")
     data = path if local else path.parent / data_name
     start = header_bytes if local else 0
-    _require(data, path)
     if fields.get("compresseddata", "false").lower() == "true":
         _check_deflated(data, start, pixel_bytes, 47)
     else:

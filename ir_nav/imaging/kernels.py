@@ -22,6 +22,11 @@ NUDGE = 2e-4
 ONE = 4294967296.0
 GREY_ONE = 16777216.0
 
+# Rays are walked in these steps; the skin itself lies within reach of the mask's edge.
+RAY_STEP_MM = 0.5
+FALL_STEP_MM = 0.1
+SKIN_REACH_MM = 2.0
+
 
 @njit(nogil=True, cache=True, inline="always")
 def _clip_range(start: float, step: float, last: float, low: int, high: int) -> tuple[int, int]:
@@ -212,27 +217,22 @@ def nearest_grid(voxels: NDArray[Any], voxel_from_out: Floats, out: NDArray[Any]
 def cross_skin(
     voxels: NDArray[np.int16],
     body: NDArray[np.bool_],
-    voxel_from_ct: Floats,
-    start_ct_mm: Floats,
-    directions_ct: Floats,
+    origin_ijk: Floats,
+    slopes_ijk: Floats,
     skin_hu: float,
 ) -> Floats:
-    """(n, 3) `ct` mm where rays first leave the body mask; NaN rows when they never do."""
-    step_mm = 0.5
-    reach_mm = 2.0
-    found = np.full(directions_ct.shape, np.nan)
-    m = voxel_from_ct
-    turn = np.ascontiguousarray(m[:3, :3])
-    origin = turn @ start_ct_mm + m[:3, 3]
-    if not _in_body(body, origin):
-        return found
-    for n in range(len(directions_ct)):
-        slope = turn @ directions_ct[n]
-        travelled = _leave(body, origin, slope, step_mm)
-        if travelled >= 0.0:
-            exact = _fall(voxels, origin, slope, travelled, reach_mm, skin_hu)
-            found[n] = start_ct_mm + exact * directions_ct[n]
-    return found
+    """(n,) mm along rays to where they first leave the body mask; NaN when they never do.
+
+    origin_ijk: (3,) start in voxels. slopes_ijk: (n, 3) voxels per mm.
+    """
+    travelled_mm = np.full(len(slopes_ijk), np.nan)
+    if not _in_body(body, origin_ijk):
+        return travelled_mm
+    for n in range(len(slopes_ijk)):
+        near_mm = _leave(body, origin_ijk, slopes_ijk[n])
+        if near_mm >= 0.0:
+            travelled_mm[n] = _fall(voxels, origin_ijk, slopes_ijk[n], near_mm, skin_hu)
+    return travelled_mm
 
 
 @njit(nogil=True, cache=True)
@@ -243,39 +243,39 @@ def _in_body(body: NDArray[np.bool_], at: Floats) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _leave(body: NDArray[np.bool_], origin: Floats, slope: Floats, step_mm: float) -> float:
+def _leave(body: NDArray[np.bool_], origin: Floats, slope: Floats) -> float:
     """Distance in mm to the first sample outside the mask; -1 when the image ends first."""
     travelled = 0.0
     while True:
-        travelled += step_mm
-        at = origin + travelled * slope
-        if not inside(body, at[0], at[1], at[2]):
+        travelled += RAY_STEP_MM
+        i = origin[0] + travelled * slope[0]
+        j = origin[1] + travelled * slope[1]
+        k = origin[2] + travelled * slope[2]
+        if not inside(body, i, j, k):
             return -1.0
-        if not body[int(at[2] + 0.5), int(at[1] + 0.5), int(at[0] + 0.5)]:
+        if not body[int(k + 0.5), int(j + 0.5), int(i + 0.5)]:
             return travelled
 
 
 @njit(nogil=True, cache=True)
 def _fall(
-    voxels: NDArray[np.int16],
-    origin: Floats,
-    slope: Floats,
-    near_mm: float,
-    reach_mm: float,
-    skin_hu: float,
+    voxels: NDArray[np.int16], origin: Floats, slope: Floats, near_mm: float, skin_hu: float
 ) -> float:
-    """Last distance around `near_mm` at which HU falls through the skin's; near_mm if none."""
-    step = 0.1
-    count = int(2.0 * reach_mm / step)
+    """The distance closest to `near_mm` at which HU falls through the skin's; else near_mm."""
     best = near_mm
+    gap = 2.0 * SKIN_REACH_MM
     previous = np.nan
-    for n in range(count + 1):
-        travelled = near_mm - reach_mm + n * step
-        at = origin + travelled * slope
-        if travelled < 0.0 or not inside(voxels, at[0], at[1], at[2]):
+    for n in range(int(2.0 * SKIN_REACH_MM / FALL_STEP_MM) + 1):
+        travelled = near_mm - SKIN_REACH_MM + n * FALL_STEP_MM
+        i = origin[0] + travelled * slope[0]
+        j = origin[1] + travelled * slope[1]
+        k = origin[2] + travelled * slope[2]
+        if travelled < 0.0 or not inside(voxels, i, j, k):
             continue
-        value = trilinear(voxels, at[0], at[1], at[2])
+        value = trilinear(voxels, i, j, k)
         if previous > skin_hu >= value:
-            best = travelled - step * (skin_hu - value) / (previous - value)
+            exact = travelled - FALL_STEP_MM * (skin_hu - value) / (previous - value)
+            if abs(exact - near_mm) < gap:
+                best, gap = exact, abs(exact - near_mm)
         previous = value
     return best

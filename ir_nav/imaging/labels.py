@@ -177,8 +177,8 @@ def _to_labels(stored: NDArray[Any], path: Path) -> LabelArray:
     low, high = stored.min(), stored.max()
     if not (low >= 0 and high <= np.iinfo(np.uint16).max):
         raise ImagingError(f"{path.name} holds values from {low} to {high}: these are no labels")
-    dtype: type[np.uint8 | np.uint16] = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
-    labels = np.ascontiguousarray(stored).astype(dtype)
+    narrow = high <= np.iinfo(np.uint8).max
+    labels: LabelArray = stored.astype(np.uint8) if narrow else stored.astype(np.uint16)
     if np.issubdtype(stored.dtype, np.floating) and not np.array_equal(labels, stored):
         raise ImagingError(f"{path.name} holds fractions: these are no labels")
     return labels

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ir_nav.geometry import FloatArray, unit
+from ir_nav.geometry import FloatArray, apply, unit
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.kernels import cross_skin
 from ir_nav.imaging.volume import BoolArray, Volume
@@ -53,8 +53,7 @@ def skin_points(
     points = np.concatenate([_crossings(volume, mask, axis) for axis in range(3)])
     keep = np.linspace(0, len(points) - 1, min(max_points, len(points))).astype(np.int64)
     kji = points[keep]
-    matrix = volume.ct_from_voxel
-    return np.asarray(kji[:, ::-1] @ matrix[:3, :3].T + matrix[:3, 3])
+    return apply(volume.ct_from_voxel, kji[:, ::-1])
 
 
 def skin_crossing(
@@ -75,17 +74,18 @@ def skin_crossing(
 def skin_crossings(
     volume: Volume, body: BoolArray, inside_ct_mm: ArrayLike, outward_dirs: ArrayLike
 ) -> FloatArray:
-    """(n, 3) `ct` mm where rays from one point along unit directions (n, 3) leave the body.
+    """(n, 3) `ct` mm where rays from one point along directions (n, 3) first leave the body.
 
     The mask tells which crossing is the skin; the CT number falling through -300 HU places it
     below voxel size. A row is NaN when the start is outside the body or the image ends first.
     """
     start = np.asarray(inside_ct_mm, dtype=np.float64)
-    directions = np.ascontiguousarray(np.atleast_2d(outward_dirs), dtype=np.float64)
-    found: FloatArray = cross_skin(
-        volume.voxels, body, volume.voxel_from_ct, start, directions, SKIN_HU
-    )
-    return found
+    directions = np.atleast_2d(np.asarray(outward_dirs, dtype=np.float64))
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    matrix = volume.voxel_from_ct
+    slopes = np.ascontiguousarray(directions @ matrix[:3, :3].T)
+    travelled_mm = cross_skin(volume.voxels, body, apply(matrix, start), slopes, SKIN_HU)
+    return np.asarray(start + travelled_mm[:, None] * directions)
 
 
 def _strides(volume: Volume) -> tuple[int, int, int]:

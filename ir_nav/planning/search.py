@@ -163,8 +163,9 @@ def _distance_mm(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 
 def _skin(rooms: RoomMap, target: FloatArray, protocol: Protocol) -> tuple[FloatArray, FloatArray]:
     """Skin points (n, 3) in reach and their outward normals (n, 3), in `ct`."""
-    depth = _distance_mm(~rooms.body, tuple(np.linalg.norm(rooms.ct_from_voxel[:3, :3], axis=0)))
-    shell = rooms.body & (depth < 1.01 * GRID_MM)
+    spacing = tuple(float(v) for v in np.linalg.norm(rooms.ct_from_voxel[:3, :3], axis=0))
+    depth = _distance_mm(~rooms.body, spacing)
+    shell = rooms.body & (depth < 1.01 * max(spacing))
     # The volume's own faces are cuts through the body, not skin.
     for axis in range(3):
         edge = [slice(None)] * 3

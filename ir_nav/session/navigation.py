@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,8 @@ from ir_nav.tracking import scatter_mm
 PHASE_POSES = 6
 SCATTER_POSES = 30
 
+Newest = Mapping[Role, PoseSample | None]
+
 _FRAMES = {
     Role.NEEDLE: Frame.NEEDLE,
     Role.STYLUS: Frame.STYLUS,
@@ -79,15 +82,17 @@ def navigate(inputs: Inputs, now_s: float) -> NavigationState:
         return NavigationState(
             now_s, None, (), (), None, None, refusal, None, None, None, None, None
         )
-    tools = tuple(streams.tool_status(role, now_s) for role in streams.poses)
-    tree = _frame_tree(inputs, streams, tools)
+    # One look at each buffer: what is judged, drawn and timed is the same sample.
+    newest = {role: buffer.latest() for role, buffer in streams.poses.items()}
+    tools = tuple(streams.tool_status(role, sample, now_s) for role, sample in newest.items())
+    tree = _frame_tree(inputs, newest, tools)
     breathing = _breathing(inputs.breathing, streams)
     forbidden = _refusal(inputs, tools, breathing)
     tip: TipState | None = None
     guidance: Guidance | None = None
     if forbidden is None:
         try:
-            tip = _tip(tree, streams, now_s)
+            tip = _tip(tree, newest[Role.NEEDLE], now_s)
             guidance = guide(_plan(inputs).path, tip.tip_ct_mm, tip.shaft_ct)
         except FrameError as error:
             tip, forbidden = None, Refusal(str(error), "Check the tracker")
@@ -112,12 +117,12 @@ def _plan(inputs: Inputs) -> Plan:
     return inputs.plan
 
 
-def _frame_tree(inputs: Inputs, streams: Streams, tools: tuple[ToolStatus, ...]) -> FrameTree:
+def _frame_tree(inputs: Inputs, poses: Newest, tools: tuple[ToolStatus, ...]) -> FrameTree:
     """Frames that are known now; the others carry the reason for their absence."""
     tree = FrameTree()
     for status in tools:
         frame = _FRAMES[status.role]
-        newest = streams.poses[status.role].latest()
+        newest = poses[status.role]
         if newest is None or newest.matrix is None or not status.usable:
             tree = tree.without(frame, absence(status))
             continue
@@ -174,9 +179,8 @@ def _refusal(
     return None
 
 
-def _tip(tree: FrameTree, streams: Streams, now_s: float) -> TipState:
+def _tip(tree: FrameTree, newest: PoseSample | None, now_s: float) -> TipState:
     ct_from_tip = tree.transform(Frame.CT, Frame.TIP, now_s)
-    newest = streams.poses[Role.NEEDLE].latest()
     assert newest is not None
     return TipState(
         read_only(ct_from_tip.matrix[:3, 3]),

@@ -74,9 +74,9 @@ class Streams:
             elif sample.name == self._fluoro_name:
                 self.fluoro.push(sample)
 
-    def tool_status(self, role: Role, now_s: float) -> ToolStatus:
-        """State of a tool: what the tracker says, then whether it still says anything."""
-        newest = self.poses[role].latest()
+    def tool_status(self, role: Role, newest: PoseSample | None, now_s: float) -> ToolStatus:
+        """State of a tool from its newest sample: whether the tracker still says anything, then
+        what it says."""
         name = self._names[role]
         if newest is None:
             return ToolStatus(role, name, ToolState.NEVER, None)

@@ -12,9 +12,12 @@ from ir_nav.session.streams import Streams
 
 DWELL_S = 0.8
 MIN_DWELL_POSES = 20
-# A resting tip: spread of its positions, rms mm. Tracker noise alone gives 0.5 to 0.8.
-REST_RMS_MM = 1.2
-REST_DRIFT_MM = 0.8
+# A tip rests when its scatter is the tracker's noise and it does not drift: the two halves of
+# the dwell (24 poses each at 60 Hz) agree within twice what noise alone makes of them.
+REST_SCATTER_OVER_NOISE = 1.6
+REST_DRIFT_OVER_NOISE = 0.7
+REST_FLOOR_MM = 0.05
+MAX_SPREAD_MM = 2.0
 APART_MM = 12.0
 
 
@@ -63,12 +66,22 @@ def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch |
         return None
     mean = tips_reference_mm.mean(axis=0)
     spread = float(np.sqrt(np.mean(np.sum((tips_reference_mm - mean) ** 2, axis=1))))
+    noise = _noise_mm(tips_reference_mm)
     half = len(times_s) // 2
     drift = float(
         np.linalg.norm(
             tips_reference_mm[:half].mean(axis=0) - tips_reference_mm[half:].mean(axis=0)
         )
     )
-    if spread > REST_RMS_MM or drift > REST_DRIFT_MM:
+    steady = spread <= REST_SCATTER_OVER_NOISE * noise + REST_FLOOR_MM
+    if spread > MAX_SPREAD_MM or not steady:
+        return None
+    if drift > REST_DRIFT_OVER_NOISE * noise + REST_FLOOR_MM:
         return None
     return Touch(read_only(mean), spread, float(times_s[-1]))
+
+
+def _noise_mm(tips_mm: FloatArray) -> float:
+    """Noise, rms over three axes: second differences cancel a steady motion."""
+    second = tips_mm[2:] - 2.0 * tips_mm[1:-1] + tips_mm[:-2]
+    return float(np.sqrt(np.mean(np.sum(second**2, axis=1)) / 6.0))

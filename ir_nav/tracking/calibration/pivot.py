@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_nav.geometry import FloatArray, perpendicular_basis, read_only, rigid, unit
+from ir_nav.geometry import FloatArray, read_only, rigid, rotation_along, unit
 
 MIN_POSES = 50
 MIN_PIVOT_SPAN_DEG = 20.0
@@ -133,8 +133,7 @@ def tool_from_tip(pivot: PivotCalibration, spin: SpinCalibration | None) -> Floa
     axis = unit(shaft)
     if float(np.dot(axis, pivot.tip_mm)) < 0.0:
         axis = -axis
-    right, up = perpendicular_basis(axis, (0.0, 1.0, 0.0))
-    return read_only(rigid(np.column_stack([right, up, np.cross(right, up)]), pivot.tip_mm))
+    return read_only(rigid(rotation_along(axis, (0.0, 1.0, 0.0)), pivot.tip_mm))
 
 
 def largest_turn_deg(poses: FloatArray) -> float:

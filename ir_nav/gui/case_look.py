@@ -1,0 +1,167 @@
+"""How the patient at hand is drawn: outlines on slices, surfaces in 3D."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from ir_nav.geometry import angle_between_deg
+from ir_nav.gui import theme
+from ir_nav.gui.scene_records import CaseImages
+from ir_nav.gui.scene_request import Surface
+from ir_nav.gui.worker import Progress, Worker
+from ir_nav.imaging import (
+    ImagingError,
+    LabelMap,
+    Mesh,
+    bone_surface,
+    label_surface,
+    skin_surface,
+)
+from ir_nav.planning import PlannedPath
+from ir_nav.session.case import Case
+
+# What is outlined where the labels name it: the organs one aims at and those one avoids.
+OUTLINED = (
+    ("lesion*", theme.PLAN),
+    ("abscess*", theme.PLAN),
+    ("liver", theme.STRUCTURE),
+    ("kidney*", theme.STRUCTURE),
+    ("spleen", theme.STRUCTURE),
+    ("pancreas", theme.STRUCTURE),
+    ("gallbladder", theme.STRUCTURE),
+    ("portal*", theme.STRUCTURE),
+    ("hepatic*", theme.STRUCTURE),
+    ("inferior_vena_cava", theme.STRUCTURE),
+    ("aorta", theme.STRUCTURE),
+    ("colon", theme.STRUCTURE),
+    ("*bowel*", theme.STRUCTURE),
+)
+SOLID = (
+    ("lesion*", "#56b4e9", 1.0),
+    ("abscess*", "#56b4e9", 1.0),
+    ("liver", "#9a6a55", 0.55),
+    ("kidney*", "#a07a66", 0.7),
+    ("gallbladder", "#7f9a6a", 0.8),
+    ("portal*", "#6f86b5", 0.9),
+    ("aorta", "#b56f6f", 0.9),
+)
+
+BONE: Final = "#cfc7b4"
+BONES = (
+    "rib*",
+    "*vertebra*",
+    "sternum",
+    "*scapula*",
+    "*clavic*",
+    "sacrum",
+    "*hip*",
+    "spine",
+    "bone*",
+)
+
+# A processor without a GPU renders these in well under a tenth of a second.
+ORGAN_TRIANGLES = 3_000
+BONE_TRIANGLES = 24_000
+SKIN_TRIANGLES = 14_000
+
+# The skin's normal is taken over this radius about the entry.
+NORMAL_MM = 10.0
+
+
+def outlined(labels: LabelMap | None) -> tuple[tuple[int, str], ...]:
+    """(id, colour) of the structures to outline."""
+    if labels is None:
+        return ()
+    return tuple(
+        (number, tone) for pattern, tone in OUTLINED for number in labels.ids_named(pattern)
+    )
+
+
+def build_surfaces(case: Case, progress: Progress) -> tuple[Surface, ...]:
+    """Meshes for the 3D view; for the worker. Structures come before the skin around them."""
+    if case.volume is None:
+        return ()
+    found: list[Surface] = []
+    if case.labels is not None:
+        for pattern, tone, opacity in SOLID:
+            ids = case.labels.ids_named(pattern)
+            try:
+                if ids:
+                    mesh = label_surface(case.labels, ids, ORGAN_TRIANGLES)
+                    found.append(Surface(mesh, tone, opacity))
+            except ImagingError:
+                continue
+    progress(0.4)
+    for make, tone, opacity in ((_bones, BONE, 1.0), (_skin, theme.SKIN, 0.28)):
+        try:
+            found.append(Surface(make(case), tone, opacity))
+        except ImagingError:
+            continue
+    return tuple(found)
+
+
+def _bones(case: Case) -> Mesh:
+    """From the labels where they name bones: by density, contrast would look like bone."""
+    if case.volume is None:
+        raise ImagingError("no CT is open")
+    labels = case.labels
+    if labels is not None:
+        ids = [number for pattern in BONES for number in labels.ids_named(pattern)]
+        if ids:
+            return label_surface(labels, ids, BONE_TRIANGLES)
+    return bone_surface(case.volume, BONE_TRIANGLES)
+
+
+def _skin(case: Case) -> Mesh:
+    if case.volume is None:
+        raise ImagingError("no CT is open")
+    return skin_surface(case.volume, SKIN_TRIANGLES)
+
+
+class CaseLook:
+    """Images and surfaces of the session's case, made anew when it changes."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._case: Case | None = None
+        self.images = CaseImages()
+        self.surfaces: tuple[Surface, ...] = ()
+
+    def follow(self, case: Case) -> None:
+        """Take up another case; the surfaces come later, from the worker."""
+        known = self._case
+        if case is known:
+            return
+        self._case = case
+        if known is not None and (case.volume, case.labels) == (known.volume, known.labels):
+            return
+        self.images = CaseImages(case.volume, case.labels, outlined(case.labels))
+        self.surfaces = ()
+        if case.volume is not None:
+            self._worker.submit(
+                "Preparing the 3D view",
+                lambda progress: (case, build_surfaces(case, progress)),
+                self._take,
+                quiet=True,
+            )
+
+    def skin_angle_deg(self, path: PlannedPath) -> float | None:
+        """Angle between the path and the skin's outward normal at its entry, when known."""
+        skin = next((found.mesh for found in self.surfaces if found.colour == theme.SKIN), None)
+        if skin is None:
+            return None
+        corners = skin.points_ct_mm[skin.triangles]
+        near = np.linalg.norm(corners.mean(axis=1) - path.entry_ct_mm, axis=1) < NORMAL_MM
+        first, second, third = corners[near].transpose(1, 0, 2)
+        # Cross products are as long as their triangles are large: the sum is weighted by area.
+        normal = np.cross(second - first, third - first).sum(axis=0)
+        if np.linalg.norm(normal) < 1e-6:
+            return None
+        return angle_between_deg(normal, -path.direction_ct)
+
+    def _take(self, built: tuple[Case, tuple[Surface, ...]]) -> None:
+        case, surfaces = built
+        if self._case is not None and case.volume is self._case.volume:
+            self.surfaces = surfaces

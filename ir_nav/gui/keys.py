@@ -1,0 +1,100 @@
+"""The window's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PyQt6.QtGui import QKeySequence, QShortcut
+
+from ir_nav.gui.notice import Mood
+from ir_nav.gui.pages.patient import PatientPage
+from ir_nav.gui.pages.plan import PlanPage
+from ir_nav.gui.pages.register import RegisterPage
+from ir_nav.gui.pages.review import ReviewPage
+from ir_nav.gui.pages.set_up import SetUpPage
+from ir_nav.gui.scene_records import Handle
+from ir_nav.session.steps import Step
+
+if TYPE_CHECKING:
+    from ir_nav.gui.main_window import MainWindow
+
+
+def bind_keys(window: MainWindow) -> None:
+    """Make every key of the list in F1 work."""
+    bindings: list[tuple[str, Callable[[], object]]] = [
+        ("M", lambda: _mark(window)),
+        ("Space", lambda: _capture(window)),
+        ("F", lambda: _freeze(window)),
+        ("L", window.guide.next_layout),
+        ("T", lambda: _place(window, Handle.TARGET)),
+        ("E", lambda: _place(window, Handle.ENTRY)),
+        ("Ctrl+O", lambda: _open(window)),
+        ("Ctrl+S", lambda: _save(window)),
+        ("Ctrl+Z", lambda: _undo(window)),
+        ("F1", window.keys_cover.open),
+    ]
+    bindings += [
+        (f"Ctrl+{step.value}", lambda chosen=step: window.go(chosen))  # type: ignore[misc]
+        for step in Step
+    ]
+    for keys, action in bindings:
+        shortcut = QShortcut(QKeySequence(keys), window)
+        shortcut.activated.connect(lambda act=action: act())
+
+
+def _mark(window: MainWindow) -> None:
+    window.desk.attempt(lambda: window.session.mark("Mark"), "Marked in the log")
+
+
+def _freeze(window: MainWindow) -> None:
+    if window.step is Step.GUIDE:
+        window.guide.toggle_freeze(window.state)
+
+
+def _page(window: MainWindow) -> object:
+    return window.pages[window.step]
+
+
+def _capture(window: MainWindow) -> None:
+    page = _page(window)
+    if isinstance(page, RegisterPage):
+        page.capture()
+
+
+def _place(window: MainWindow, handle: Handle) -> None:
+    page = _page(window)
+    if isinstance(page, PlanPage):
+        page.place(handle)
+
+
+def _open(window: MainWindow) -> None:
+    page = _page(window)
+    if isinstance(page, SetUpPage):
+        page.open_room()
+    elif isinstance(page, PlanPage):
+        page.open_plan()
+    elif isinstance(page, ReviewPage):
+        page.open_log()
+    elif window.go(Step.PATIENT):
+        patient = window.pages[Step.PATIENT]
+        if isinstance(patient, PatientPage):
+            patient.open_file()
+
+
+def _save(window: MainWindow) -> None:
+    page = _page(window)
+    if isinstance(page, ReviewPage):
+        page.save_report()
+        return
+    plan = window.pages[Step.PLAN]
+    if isinstance(plan, PlanPage):
+        plan.save_plan()
+
+
+def _undo(window: MainWindow) -> None:
+    page = _page(window)
+    if isinstance(page, RegisterPage | PlanPage):
+        page.undo()
+    else:
+        window.desk.banner.say("Nothing to undo here", Mood.REFUSED)

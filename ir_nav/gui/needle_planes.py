@@ -1,0 +1,51 @@
+"""Where the guiding slices look: along the needle, across its tip, axial at the tip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ir_nav.geometry import FloatArray, perpendicular_basis
+from ir_nav.gui.bullseye import HEAD, view_basis
+from ir_nav.gui.slice_view import SliceView
+from ir_nav.planning import PlannedPath
+from ir_nav.session.state import TipState
+
+RIGHT_OF_SCREEN = np.array([1.0, 0.0, 0.0])
+
+
+class NeedlePlanes:
+    """Points the three views; with the needle lost they stay on the plan."""
+
+    def look(
+        self,
+        path: PlannedPath,
+        tip: TipState | None,
+        along: SliceView,
+        across: SliceView,
+        axial: SliceView,
+    ) -> None:
+        """Turn the views to the needle, or to the plan without one."""
+        direction = path.direction_ct if tip is None else tip.shaft_ct
+        point = path.target_ct_mm if tip is None else tip.tip_ct_mm
+        # The target stays where it is on the screen; only the cut follows the needle.
+        ahead = float(np.dot(path.target_ct_mm - point, direction))
+        along.look(point + direction * ahead, *along_axes(direction))
+        right, up = view_basis(direction)
+        across.look(point, right, -up)
+        middle = np.array([path.target_ct_mm[0], path.target_ct_mm[1], point[2]])
+        axial.look(middle)
+
+
+def along_axes(direction_ct: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(right, down) of a plane that contains the direction, laid like the standard views.
+
+    The patient's left, or the back, lies at the right of the screen; the head is up.
+    """
+    if abs(float(direction_ct[2])) > 0.8:
+        down = -direction_ct * np.sign(direction_ct[2])
+        _, right = perpendicular_basis(down, RIGHT_OF_SCREEN)
+        return right, down
+    leading = int(np.argmax(np.abs(direction_ct[:2])))
+    right = direction_ct * np.sign(direction_ct[leading])
+    _, up = perpendicular_basis(right, HEAD)
+    return right, -up

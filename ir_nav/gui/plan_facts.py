@@ -1,0 +1,73 @@
+"""What is said about a drafted path, as names, values and moods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ir_nav.geometry import FloatArray
+from ir_nav.planning import Protocol
+from ir_nav.session.case import Findings, PlanDraft
+
+FACTS = ("Target", "Entry", "Length", "To skin normal", "To axial plane", "Limited by", "Clear by")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """mood: '', 'good' or 'bad'."""
+
+    name: str
+    value: str = ""
+    mood: str = ""
+
+
+def protocol_words(protocol: Protocol) -> str:
+    """The limits in one line."""
+    return (
+        f"{protocol.name}: {protocol.min_length_mm:g} to {protocol.max_length_mm:g} mm long, "
+        f"up to {protocol.max_skin_angle_deg:g}° to the skin normal"
+    )
+
+
+def plan_facts(
+    draft: PlanDraft, found: Findings | None, protocol: Protocol, skin_deg: float | None
+) -> tuple[Fact, ...]:
+    """One fact for each name of FACTS."""
+    points = (
+        Fact("Target", _place(draft.target_ct_mm, draft.structure)),
+        Fact("Entry", _place(draft.entry_ct_mm, "")),
+    )
+    if found is None:
+        return points + tuple(Fact(name) for name in FACTS[2:])
+    within = protocol.min_length_mm <= found.length_mm <= protocol.max_length_mm
+    side = "to the head" if found.axial_angle_deg >= 0.0 else "to the feet"
+    steep = skin_deg is not None and skin_deg > protocol.max_skin_angle_deg
+    return (
+        *points,
+        Fact("Length", f"{found.length_mm:.0f} mm", "" if within else "bad"),
+        Fact(
+            "To skin normal",
+            "" if skin_deg is None else f"{skin_deg:.0f}°",
+            "bad" if steep else "",
+        ),
+        Fact("To axial plane", f"{abs(found.axial_angle_deg):.0f}° {side}"),
+        *_clearance_facts(found),
+    )
+
+
+def _clearance_facts(found: Findings) -> tuple[Fact, Fact]:
+    limit = found.clearance
+    if limit is None or not np.isfinite(limit.distance_mm):
+        words = "propose a path to measure" if limit is None else limit.structure
+        return Fact("Limited by", words), Fact("Clear by")
+    clear = limit.distance_mm >= limit.margin_mm
+    words = f"{limit.distance_mm:.1f} mm, {limit.margin_mm:g} wanted"
+    return Fact("Limited by", limit.structure), Fact("Clear by", words, "good" if clear else "bad")
+
+
+def _place(point_ct_mm: FloatArray | None, structure: str) -> str:
+    if point_ct_mm is None:
+        return ""
+    numbers = ", ".join(f"{value:.0f}".replace("-", "−") for value in point_ct_mm)
+    return f"{structure}\n{numbers} mm" if structure else f"{numbers} mm"
