@@ -42,18 +42,26 @@ def fit_points(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None =
         raise GeometryError(f"need at least three point pairs, got {len(a)}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise GeometryError("a point holds a value that is not finite")
-    w = np.ones(len(a)) if weights is None else np.asarray(weights, dtype=np.float64)
-    w = w / w.sum()
+    w = _shares(weights, len(a))
     a_mean = w @ a
     b_mean = w @ b
     a_centred = a - a_mean
     covariance = (a_centred * w[:, None]).T @ (b - b_mean)
-    spread = np.linalg.svd(a_centred * np.sqrt(w)[:, None], compute_uv=False)
-    if spread[1] < 1e-3 * max(spread[0], 1e-9) or spread[0] < 1e-6:
-        raise GeometryError("the points lie on one line: spread them out")
+    for centred in (a_centred, b - b_mean):
+        spread = np.linalg.svd(centred * np.sqrt(w)[:, None], compute_uv=False)
+        if spread[1] < 1e-3 * max(spread[0], 1e-9) or spread[0] < 1e-6:
+            raise GeometryError("the points lie on one line: spread them out")
     u, _, vt = np.linalg.svd(covariance)
     handedness = np.diag([1.0, 1.0, float(np.sign(np.linalg.det(vt.T @ u.T)))])
     rotation = vt.T @ handedness @ u.T
     matrix = rigid(rotation, b_mean - rotation @ a_mean)
     residuals = np.linalg.norm(apply(matrix, a) - b, axis=1)
     return PointFit(read_only(matrix), read_only(residuals))
+
+
+def _shares(weights: ArrayLike | None, count: int) -> FloatArray:
+    """Weights (count,) scaled to a sum of one."""
+    w = np.ones(count) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.shape != (count,) or not (np.isfinite(w).all() and w.min() >= 0.0 and w.max() > 0.0):
+        raise GeometryError(f"need {count} weights, none negative and not all zero")
+    return np.asarray(w / w.sum())

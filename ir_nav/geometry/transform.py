@@ -117,15 +117,14 @@ def vector_from_rotation(rotation: FloatArray) -> FloatArray:
     sine = float(np.linalg.norm(skew)) / 2.0
     cosine = (float(np.trace(rotation)) - 1.0) / 2.0
     angle = float(np.arctan2(sine, cosine))
-    if sine > 1e-9:
-        return skew / (2.0 * sine) * angle
-    if cosine > 0.0:
-        return np.zeros(3)
-    # Half a turn: the axis is the eigenvector of (R + I) / 2.
-    symmetric = (rotation + np.eye(3)) / 2.0
-    column = int(np.argmax(np.diag(symmetric)))
-    axis = symmetric[:, column] / np.sqrt(symmetric[column, column])
-    return np.asarray(axis * np.pi)
+    if cosine > -0.9:
+        return skew / (2.0 * sine) * angle if sine > 1e-9 else np.zeros(3)
+    # Near half a turn the skew part fades into rounding: the axis is in the symmetric part,
+    # (R + R^T) / 2 = cos I + (1 - cos) axis axis^T, and the skew part keeps only its sign.
+    outer = ((rotation + rotation.T) / 2.0 - cosine * np.eye(3)) / (1.0 - cosine)
+    axis = outer[:, int(np.argmax(np.diag(outer)))]
+    axis = axis / np.linalg.norm(axis)
+    return np.asarray(axis * (-angle if float(np.dot(axis, skew)) < 0.0 else angle))
 
 
 def interpolate(first: FloatArray, second: FloatArray, fraction: float) -> FloatArray:

@@ -16,7 +16,10 @@ from ir_nav.session.state import Source
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """valid None: guidance is not the matter at hand, no pill. log: elapsed time or ''."""
+    """valid None: guidance is not the matter at hand, no pill. log: elapsed time or ''.
+
+    waiting: not valid only because the breath is outside its gate.
+    """
 
     patient: str = ""
     patient_id: str = ""
@@ -25,6 +28,7 @@ class Header:
     source: Source | None = None
     log: str = ""
     valid: bool | None = None
+    waiting: bool = False
     reason: str = ""
 
 
@@ -75,12 +79,14 @@ class TopBar(QWidget):
 
     def _draw_validity(self, painter: QPainter, right: float) -> float:
         valid = bool(self._header.valid)
-        words = "✓ Guidance valid" if valid else f"✕ No guidance: {self._header.reason}"
+        sign = "! Wait" if self._header.waiting else "✕ No guidance"
+        words = "✓ Guidance valid" if valid else f"{sign}: {self._header.reason}"
         words = fitting(words, theme.ROW, theme.STRONG, self.width() * 0.42)
         wide = text_width(words, theme.ROW, theme.STRONG) + 34.0
         box = QRectF(right - wide, 10.5, wide, self.height() - 21.0)
-        painter.setPen(QPen(theme.colour(theme.GOOD if valid else theme.ALARM_HIGH), 1.6))
-        painter.setBrush(theme.colour(theme.GOOD_DEEP if valid else theme.ALARM_HIGH_DEEP))
+        edge, ground = _LOOKS[valid, self._header.waiting and not valid]
+        painter.setPen(QPen(theme.colour(edge), 1.6))
+        painter.setBrush(theme.colour(ground))
         painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
         painter.setFont(theme.font(theme.ROW, theme.STRONG))
         painter.setPen(theme.colour(theme.TEXT_1))
@@ -190,6 +196,13 @@ class Footer(QWidget):
         wide = text_width(self._words, theme.LEAST, theme.REGULAR)
         painter.drawText(QPointF(self.width() - 20.0 - wide, base), self._words)
         painter.end()
+
+
+_LOOKS = {
+    (True, False): (theme.GOOD, theme.GOOD_DEEP),
+    (False, False): (theme.ALARM_HIGH, theme.ALARM_HIGH_DEEP),
+    (False, True): (theme.ALARM_MEDIUM, theme.ALARM_MEDIUM_DEEP),
+}
 
 
 def freshness(rate_hz: float, age_s: float | None) -> str:

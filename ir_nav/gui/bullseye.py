@@ -11,7 +11,7 @@ from PyQt6.QtGui import QPainter, QPen
 
 from ir_nav.geometry import FloatArray, perpendicular_basis
 from ir_nav.gui import theme
-from ir_nav.gui.paint import draw_diamond, draw_error, draw_label, draw_ring
+from ir_nav.gui.paint import draw_diamond, draw_error, draw_label, draw_ring, fitting
 from ir_nav.gui.picture import Picture
 from ir_nav.guidance import Guidance
 from ir_nav.imaging import orientation_letters
@@ -216,13 +216,15 @@ class Bullseye(Picture):
         guidance = self._state.guidance
         words = "" if guidance is None else advice(guidance, self._state.tolerance_mm)
         if self._state.refusal is not None:
-            words = "No guidance"
-        tone = theme.TEXT_3 if guidance is None else theme.NEEDLE
+            words = f"No guidance: {self._state.refusal.reason}"
+        tone = theme.TEXT_2 if guidance is None else theme.NEEDLE
+        px = theme.TITLE if self.width() > 420 else theme.BODY
+        words = fitting(words, px, theme.STRONG, self.width() - 28.0)
         draw_label(
             painter,
             QPointF(14.0, self.height() - 14.0),
             words,
-            px=theme.TITLE if self.width() > 420 else theme.BODY,
+            px=px,
             weight=theme.STRONG,
             name=tone,
             anchor=(0.0, 1.0),

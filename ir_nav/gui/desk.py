@@ -36,6 +36,8 @@ class Desk:
         self.scene = SceneThread()
         self.banner = Banner()
         self.look = CaseLook(self.worker)
+        # Whatever plays a demonstration lives as long as the window.
+        self.player: object | None = None
         self.worker.failed.connect(self.report)
 
     def attempt(
@@ -61,7 +63,7 @@ class Desk:
         if isinstance(error, SPOKEN):
             mood = Mood.REFUSED if isinstance(error, SessionError) else Mood.ERROR
             text = str(error)
-            self.banner.say(f"{text[:1].upper()}{text[1:]}", mood)
+            self.banner.say(as_sentence(text), mood)
             return
         logger.error("unexpected error", exc_info=error)
         self.banner.say(f"Unexpected error, {type(error).__name__}: {error}")
@@ -92,3 +94,9 @@ class Desk:
         """End both threads."""
         self.scene.close()
         self.worker.close()
+
+
+def as_sentence(text: str) -> str:
+    """With a capital, unless it starts with a file's name."""
+    first = text.split(" ", 1)[0]
+    return text if "." in first or "/" in first else f"{text[:1].upper()}{text[1:]}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ir_nav.gui import theme
 from ir_nav.gui.bars import Header
 from ir_nav.session.session import Session
-from ir_nav.session.state import NavigationState, ToolState
+from ir_nav.session.state import NavigationState
 from ir_nav.session.steps import Step
 
 SIDES = {"L": "LEFT", "R": "RIGHT", "B": "BOTH SIDES"}
@@ -28,7 +29,8 @@ def header_of(
         source=state.source,
         log=log,
         valid=(state.guidance is not None) if guiding else None,
-        reason=reason_of(state),
+        waiting=waits_for_breath(state),
+        reason="" if state.refusal is None else state.refusal.reason,
     )
 
 
@@ -51,16 +53,19 @@ def side_of(session: Session) -> str:
     return "LEFT" if from_middle > 0.0 else "RIGHT"
 
 
-def reason_of(state: NavigationState) -> str:
-    """The refusal's reason; with how long, where a tool was lost."""
-    if state.refusal is None:
-        return ""
-    reason = state.refusal.reason
-    for tool in state.tools:
-        lost = tool.state in (ToolState.MISSING, ToolState.STALE) and tool.age_s is not None
-        if lost and reason == f"{tool.name} {tool.state.value}":
-            return f"{reason} {tool.age_s:.1f} s"
-    return reason
+def waits_for_breath(state: NavigationState) -> bool:
+    """Whether guidance is missing only because the breath is outside its gate."""
+    breathing = state.breathing
+    if state.guidance is not None or state.refusal is None or breathing is None:
+        return False
+    return not breathing.inside and state.refusal.reason.startswith("breathing")
+
+
+def alarm_of(state: NavigationState, step: Step) -> str | None:
+    """Colour of the stage's frame."""
+    if step is not Step.GUIDE or state.guidance is not None:
+        return None
+    return theme.ALARM_MEDIUM if waits_for_breath(state) else theme.ALARM_HIGH
 
 
 def clock_words(seconds: float) -> str:

@@ -13,9 +13,10 @@ from ir_nav.gui import theme
 from ir_nav.gui.bars import Footer, TopBar, freshness
 from ir_nav.gui.cards import KeysCover, StartCover
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.header import header_of
+from ir_nav.gui.header import alarm_of, header_of
 from ir_nav.gui.keys import bind_keys
 from ir_nav.gui.notice import JobBar, Mood
+from ir_nav.gui.operator_menu import OperatorMenu
 from ir_nav.gui.pages.base import Pace, Page
 from ir_nav.gui.pages.guide import GuidePage
 from ir_nav.gui.pages.patient import PatientPage
@@ -74,7 +75,8 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.setWindowTitle("IR Nav")
         self.setMinimumSize(1024, 640)
-        self.top_bar, self.rail, self.footer = TopBar(), Rail(), Footer()
+        self.operator_menu = OperatorMenu(self.desk)
+        self.top_bar, self.rail, self.footer = TopBar(), Rail(self.operator_menu), Footer()
         self.stage = Stage()
         for page in self.pages.values():
             self.stage.pages.addWidget(page)
@@ -107,6 +109,8 @@ class MainWindow(QMainWindow):
             reason = why.reason[:1].upper() + why.reason[1:]
             self.desk.banner.say(f"{step.title}: {reason}. {why.cure}.", Mood.REFUSED)
             return False
+        if step is Step.GUIDE and self.step is not Step.GUIDE:
+            self.paint_clock.begin()
         self.step = step
         page = self.pages[step]
         self.stage.pages.setCurrentWidget(page)
@@ -124,7 +128,7 @@ class MainWindow(QMainWindow):
         self.state = state
         self.desk.look.follow(self.session.case)
         self.pages[self.step].show_state(state)
-        self.stage.set_invalid(self.step is Step.GUIDE and state.guidance is None)
+        self.stage.set_alarm(alarm_of(state, self.step))
         if self._chrome.due(state.now_s):
             self._show_chrome()
 
@@ -137,6 +141,7 @@ class MainWindow(QMainWindow):
             self._log = (log, None if log is None else state.now_s)
         self.top_bar.show_header(header_of(self.session, state, self.step, self._log[1]))
         self.rail.show_status(state)
+        self.operator_menu.follow()
         self.rail.show_steps(self._step_rows(), self.step)
         if self.step is Step.GUIDE:
             age_s = None if state.tip is None else state.now_s - state.tip.received_s

@@ -25,6 +25,7 @@ class NeedlePlanes:
         axial: SliceView,
     ) -> None:
         """Turn the views to the needle, or to the plan without one."""
+        self._name(tip is not None, along, across, axial)
         direction = path.direction_ct if tip is None else tip.shaft_ct
         point = path.target_ct_mm if tip is None else tip.tip_ct_mm
         # The target stays where it is on the screen; only the cut follows the needle.
@@ -34,6 +35,12 @@ class NeedlePlanes:
         across.look(point, right, -up)
         middle = np.array([path.target_ct_mm[0], path.target_ct_mm[1], point[2]])
         axial.look(middle)
+
+    def _name(self, live: bool, along: SliceView, across: SliceView, axial: SliceView) -> None:
+        """A view that follows the plan must not claim to follow the needle."""
+        along.set_title(f"CT along the {'needle' if live else 'path'}", "in plane")
+        across.set_title(f"CT across the {'tip' if live else 'target'}", "down the barrel")
+        axial.set_title("CT axial", "at the tip" if live else "at the target")
 
 
 def along_axes(direction_ct: FloatArray) -> tuple[FloatArray, FloatArray]:

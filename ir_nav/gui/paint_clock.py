@@ -12,7 +12,10 @@ RATE_WINDOW = 60
 
 @dataclass(frozen=True, slots=True)
 class PaintSummary:
-    """paints: how many were noted. Ages in ms over all paints that had a pose; None without."""
+    """paints: how many were noted. rate_hz: while the stage was on screen.
+
+    Ages in ms over all paints that had a pose; None without.
+    """
 
     paints: int
     rate_hz: float
@@ -26,13 +29,21 @@ class PaintClock:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._times = np.zeros(capacity)
+        self._intervals = np.full(capacity, np.nan)
         self._ages = np.full(capacity, np.nan)
         self._count = 0
+        self._last_s: float | None = None
+
+    def begin(self) -> None:
+        """The stage comes on screen: the time it was away counts for nothing."""
+        self._last_s = None
 
     def note(self, newest_pose_s: float | None, painted_s: float) -> None:
         """One paint is done; Unix times. newest_pose_s None when no pose went into it."""
         place = self._count % len(self._times)
         self._times[place] = painted_s
+        self._intervals[place] = np.nan if self._last_s is None else painted_s - self._last_s
+        self._last_s = painted_s
         self._ages[place] = np.nan if newest_pose_s is None else painted_s - newest_pose_s
         self._count += 1
 
@@ -48,10 +59,12 @@ class PaintClock:
     def summary(self) -> PaintSummary:
         """Rate and ages over everything kept."""
         kept = min(self._count, len(self._times))
-        times, ages = np.sort(self._times[:kept]), self._ages[:kept] * 1e3
-        span = float(times[-1] - times[0]) if kept > 1 else 0.0
-        rate = (kept - 1) / span if span > 0.0 else 0.0
+        ages = self._ages[:kept] * 1e3
         ages = ages[np.isfinite(ages)]
+        intervals = self._intervals[:kept]
+        intervals = intervals[np.isfinite(intervals)]
+        spent = float(intervals.sum())
+        rate = len(intervals) / spent if spent > 0.0 else 0.0
         if not len(ages):
             return PaintSummary(self._count, rate, None, None, None)
         middle, high = (float(value) for value in np.percentile(ages, (50.0, 99.0)))

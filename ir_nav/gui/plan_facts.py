@@ -71,3 +71,13 @@ def _place(point_ct_mm: FloatArray | None, structure: str) -> str:
         return ""
     numbers = ", ".join(f"{value:.0f}".replace("-", "−") for value in point_ct_mm)
     return f"{structure}\n{numbers} mm" if structure else f"{numbers} mm"
+
+
+def typed_point(text: str) -> FloatArray | None:
+    """(3,) from "X, Y, Z" or "X Y Z", with either minus sign; None when it is no point."""
+    try:
+        numbers = [float(part) for part in text.replace("−", "-").replace(",", " ").split()]
+    except ValueError:
+        return None
+    point = np.array(numbers)
+    return point if point.shape == (3,) and np.isfinite(point).all() else None

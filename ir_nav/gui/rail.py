@@ -187,11 +187,11 @@ class StatusList(QWidget):
 
 
 class Rail(QWidget):
-    """Steps above, devices below."""
+    """Steps above, `foot` and devices below."""
 
     step_chosen = pyqtSignal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, foot: QWidget) -> None:
         super().__init__()
         self.setObjectName("rail")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -204,6 +204,7 @@ class Rail(QWidget):
             button.clicked.connect(lambda _=False, chosen=step: self.step_chosen.emit(chosen))
             layout.addWidget(button)
         layout.addStretch(1)
+        layout.addWidget(foot)
         layout.addWidget(self._status)
 
     def show_steps(self, rows: tuple[StepRow, ...], current: Step) -> None:

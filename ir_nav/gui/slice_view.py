@@ -108,6 +108,11 @@ class SliceView(Picture):
         return self._centre
 
     @property
+    def letters(self) -> tuple[str, str, str, str]:
+        """At the left, right, upper and lower edge."""
+        return self._letters
+
+    @property
     def mm_per_px(self) -> float:
         return self._field_mm / max(self.height(), 1)
 

@@ -1,4 +1,4 @@
-"""The pages, inside a frame that turns red when guidance is not valid."""
+"""The pages, inside a frame: red without guidance, yellow while the breath is awaited."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ class Stage(QWidget):
         self.setObjectName("stage")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.pages = QStackedWidget()
-        self._invalid = False
+        self._alarm: str | None = None
         around = QVBoxLayout(self)
         around.setContentsMargins(theme.FRAME, theme.FRAME, theme.FRAME, theme.FRAME)
         around.addWidget(self.pages)
 
-    def set_invalid(self, invalid: bool) -> None:
-        """Draw the red frame, or none."""
-        if invalid != self._invalid:
-            self._invalid = invalid
+    def set_alarm(self, tone: str | None) -> None:
+        """Draw the frame in an alarm colour, or none."""
+        if tone != self._alarm:
+            self._alarm = tone
             self.update()
 
     @property
-    def invalid(self) -> bool:
-        return self._invalid
+    def alarm(self) -> str | None:
+        return self._alarm
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.colour(theme.WINDOW))
-        if self._invalid:
+        if self._alarm is not None:
             half = theme.FRAME / 2.0
-            painter.setPen(QPen(theme.colour(theme.ALARM_HIGH), theme.FRAME))
+            painter.setPen(QPen(theme.colour(self._alarm), theme.FRAME))
             painter.drawRect(QRectF(self.rect()).adjusted(half, half, -half, -half))
         painter.end()

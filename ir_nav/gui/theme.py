@@ -32,6 +32,7 @@ ERROR: Final = "#f3f5f7"
 ALARM_HIGH: Final = "#ff5a4d"
 ALARM_HIGH_DEEP: Final = "#40191a"
 ALARM_MEDIUM: Final = "#ffd21f"
+ALARM_MEDIUM_DEEP: Final = "#3a3213"
 ALARM_LOW: Final = "#35d0e0"
 SIMULATED: Final = "#d9c2ef"
 SKIN: Final = "#d9b8a2"
@@ -145,7 +146,11 @@ QComboBox {{
     background: {PANEL}; border: 1px solid {LINE}; border-radius: {RADIUS}px;
     min-height: 38px; padding: 0 12px;
 }}
-QComboBox:focus {{ border: 1px solid {ACCENT}; }}
+QLineEdit {{
+    background: {BAR}; border: 1px solid {LINE}; border-radius: {RADIUS}px;
+    min-height: 38px; padding: 0 12px;
+}}
+QComboBox:focus, QLineEdit:focus {{ border: 1px solid {ACCENT}; }}
 QComboBox::drop-down {{ border: 0; width: 26px; }}
 QComboBox QAbstractItemView {{
     background: {PANEL}; border: 1px solid {LINE}; selection-background-color: {CURRENT};

@@ -55,6 +55,11 @@ class UltrasoundView(Picture):
     def fitted(self) -> FittedFrame:
         return self._fitted
 
+    @property
+    def pill(self) -> tuple[str, ...]:
+        """The sign at the bottom, in words."""
+        return () if self._state is None else tuple(self._words(self._state)[0])
+
     def draw(self, painter: QPainter) -> None:
         state = self._state
         if state is None:
@@ -126,9 +131,10 @@ class UltrasoundView(Picture):
     def _words(self, state: UltrasoundState) -> tuple[list[str], str]:
         if state.image_from_ct is None:
             why = state.reason or "where the image lies is not known"
-            return [f"No overlay: {why}"], theme.ALARM_MEDIUM
+            cure = "" if self._refusal is None else self._refusal.cure
+            return _sentences(f"no overlay: {why}", cure), theme.ALARM_MEDIUM
         if self._refusal is not None:
-            return [_sentence(self._refusal)], theme.ALARM_MEDIUM
+            return _sentences(self._refusal.reason, self._refusal.cure), theme.ALARM_MEDIUM
         tip = self._overlays.tip
         if tip is None:
             return [], theme.NEEDLE
@@ -154,6 +160,5 @@ def _side(depth_mm: float) -> str:
     return f"{abs(depth_mm):.1f} mm {'behind' if depth_mm > 0.0 else 'in front'}"
 
 
-def _sentence(refusal: Refusal) -> str:
-    reason = refusal.reason[:1].upper() + refusal.reason[1:]
-    return f"{reason}: {refusal.cure}" if refusal.cure else reason
+def _sentences(*texts: str) -> list[str]:
+    return [text[:1].upper() + text[1:] for text in texts if text]

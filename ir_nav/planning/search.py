@@ -69,29 +69,34 @@ class RoomMap:
 
     def along(self, points_ct_mm: FloatArray) -> FloatArray:
         """Distance (groups, n) in mm of points (n, 3) to each group, interpolated."""
-        index = apply(np.linalg.inv(self.ct_from_voxel), points_ct_mm)[:, ::-1].T
+        voxel_from_ct = np.linalg.inv(self.ct_from_voxel).astype(np.float64)
+        index = apply(voxel_from_ct, points_ct_mm)[:, ::-1].T
         return np.array(
             [map_coordinates(group, index, order=1, mode="nearest") for group in self.distances_mm]
         )
 
 
 def room_map(volume: Volume, labels: LabelMap | None, protocol: Protocol) -> RoomMap:
-    """Distance maps (Maurer 2003) to every avoided group; by HU where no labels are given."""
+    """Distance maps (Maurer 2003) to every avoided group; bone and gas by HU where no
+    label names them."""
     stride = [max(1, round(GRID_MM / size)) for size in volume.spacing_mm]
-    cut = tuple(slice(None, None, step) for step in reversed(stride))
-    ct_from_voxel = volume.ct_from_voxel @ np.diag([*stride, 1.0])
+    # A cell of the grid is a block of voxels; its centre lies half a block on.
+    cell = np.diag([*stride, 1.0])
+    cell[:3, 3] = (np.array(stride) - 1.0) / 2.0
+    ct_from_voxel = volume.ct_from_voxel @ cell
     spacing = tuple(
         float(size * step) for size, step in zip(volume.spacing_mm, stride, strict=True)
     )
-    body = np.ascontiguousarray(body_mask(volume)[cut])
-    hu = volume.voxels[cut]
+    body_fine = body_mask(volume)
+    body = np.asarray(_blocks(body_fine, stride).mean(axis=(1, 3, 5)) >= 0.5)
     groups, maps = [], []
     for group in protocol.avoid:
-        mask = _group_mask(group, labels, hu, body, cut)
+        mask = _group_mask(group, labels, volume, body_fine)
         if mask is None or not mask.any():
             continue
         groups.append(group)
-        maps.append(_distance_mm(mask, spacing))
+        # A cell belongs to the group when any voxel does: thin vessels must not fall through.
+        maps.append(_distance_mm(_blocks(mask, stride).any(axis=(1, 3, 5)), spacing))
     stacked = np.array(maps) if maps else np.zeros((0, *body.shape), dtype=np.float32)
     return RoomMap(tuple(groups), stacked, body, read_only(ct_from_voxel))
 
@@ -136,20 +141,25 @@ def clearance(rooms: RoomMap, path: PlannedPath) -> Clearance:
 
 
 def _group_mask(
-    group: Avoid,
-    labels: LabelMap | None,
-    hu: np.ndarray,
-    body: np.ndarray,
-    cut: tuple[slice, ...],
+    group: Avoid, labels: LabelMap | None, volume: Volume, body: np.ndarray
 ) -> np.ndarray | None:
     if labels is not None:
-        ids = [number for number, name in labels.names.items() if group.covers(name)]
-        return np.isin(labels.voxels[cut], ids) if ids else None
+        ids = {number for pattern in group.structures for number in labels.ids_named(pattern)}
+        if ids:
+            return labels.mask(ids)
     if group.name == "Bone":
-        return np.asarray((hu > BONE_HU) & body)
+        return np.asarray((volume.voxels > BONE_HU) & body)
     if group.name == "Lung":
-        return np.asarray((hu < GAS_HU) & body)
+        return np.asarray((volume.voxels < GAS_HU) & body)
     return None
+
+
+def _blocks(mask: np.ndarray, stride: list[int]) -> np.ndarray:
+    """(k, j, i) as (k, step, j, step, i, step), padded with False to whole blocks."""
+    steps = stride[::-1]
+    padded = np.pad(mask, [(0, -size % step) for size, step in zip(mask.shape, steps, strict=True)])
+    shape = [(size // step, step) for size, step in zip(padded.shape, steps, strict=True)]
+    return padded.reshape([length for pair in shape for length in pair])
 
 
 def _distance_mm(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
@@ -184,7 +194,8 @@ def _skin(rooms: RoomMap, target: FloatArray, protocol: Protocol) -> tuple[Float
         ],
         axis=1,
     )
-    normals = -gradient @ rooms.ct_from_voxel[:3, :3].T
+    # Per voxel: over the spacing once for mm, once because the columns carry it.
+    normals = -(gradient / np.square(spacing)) @ rooms.ct_from_voxel[:3, :3].T
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     sides = np.array([SIDES[side] for side in protocol.reachable_from])
     reachable = (normals @ sides.T).max(axis=1) > 0.6

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from platformdirs import user_data_path
 
 from ir_nav.guidance import BreathingModel
 from ir_nav.recording import Event, EventKind, NeedleLog, Shown
 from ir_nav.registration import LandmarkRegistration
 from ir_nav.session.collection import Collection, ToolCalibration
 from ir_nav.session.state import NavigationState
+
+
+def default_log_path() -> Path:
+    """A new file in the user's data folder, named by the time."""
+    started = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return user_data_path("ir-nav") / "logs" / f"{started}.irlog"
 
 
 class Journal:

@@ -30,9 +30,10 @@ from ir_nav.registration.landmarks import GOOD_TRE_MM
 from ir_nav.session.case import Case, Findings, PlanDraft, judge
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
 from ir_nav.session.errors import SessionError
-from ir_nav.session.journal import Journal
+from ir_nav.session.journal import Journal, default_log_path
 from ir_nav.session.link import DeviceLink
 from ir_nav.session.navigation import Inputs, navigate
+from ir_nav.session.operator_line import OperatorLine
 from ir_nav.session.room import DeviceEntry, Room, read_room
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
@@ -51,11 +52,17 @@ BREATHING_WATCHED_S = 12.0
 class Session:
     """One procedure. Use it from one thread; `close` when done.
 
-    clock: Unix time in seconds.
+    clock: Unix time in seconds. new_log: where the needle log goes that `connect` starts.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        new_log: Callable[[], Path] = default_log_path,
+    ) -> None:
         self._clock = clock
+        self._new_log = new_log
+        self.operator: OperatorLine | None = None
         self.case = Case()
         self.protocol: Protocol = shipped_protocol()
         self.draft = PlanDraft()
@@ -179,10 +186,15 @@ class Session:
         return room
 
     def connect(self) -> None:
-        """Connect every device of the room; each keeps trying on its own until `disconnect`."""
+        """Connect every device of the room; each keeps trying on its own until `disconnect`.
+
+        Starts the needle log when none is open; LogError when its file cannot be made.
+        """
         if self.room is None:
             raise SessionError("open a room file first")
         self.disconnect()
+        if self.journal.log is None:
+            self.start_log(self._new_log())
         streams = Streams(self.room)
         streams.log = self.journal.log
         self.streams = streams
@@ -191,11 +203,29 @@ class Session:
             DeviceLink(entry.name, _opener(entry), streams.take, self.journal.device_changed)
             for entry in self.room.devices
         )
+        if self.room.operator is not None:
+            self.operator = OperatorLine(self.room.operator)
+
+    def ask_operator(self, do: str, **details: object) -> None:
+        """Ask the room's simulated operator to do something; an insertion follows the plan."""
+        if self.operator is None:
+            raise SessionError("this room has no simulated operator")
+        if do == "insert":
+            if self.plan is None:
+                raise SessionError("approve a path first")
+            details |= {
+                "entry_ct_mm": list(self.plan.entry_ct_mm),
+                "target_ct_mm": list(self.plan.target_ct_mm),
+            }
+        self.operator.ask(do, **details)
 
     def disconnect(self) -> None:
         """Let go of every device. What was calibrated with them is dropped."""
         for link in self._links:
             link.close()
+        if self.operator is not None:
+            self.operator.close()
+        self.operator = None
         self._links, self.streams, self.collection = (), None, None
         self.needle, self.stylus = ToolCalibration(needs_spin=True), ToolCalibration()
         self.breathing = None

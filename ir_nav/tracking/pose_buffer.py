@@ -66,6 +66,8 @@ class PoseBuffer:
         with self._lock:
             # Images are a few poses old: a short tail nearly always encloses them.
             tail = [self._samples[i] for i in range(-min(256, len(self._samples)), 0)]
+        # Network and driver may swap neighbours.
+        tail.sort(key=lambda sample: sample.source_s)
         index = bisect.bisect_right(tail, source_s, key=lambda sample: sample.source_s)
         earlier = tail[index - 1] if index > 0 else None
         if earlier is not None and earlier.source_s == source_s:
@@ -74,9 +76,9 @@ class PoseBuffer:
 
 
 def scatter_mm(samples: tuple[PoseSample, ...]) -> float:
-    """Root-mean-square jump between successive poses over sqrt(2): the tracker's noise, mm.
+    """The tracker's noise, rms over three axes, mm, of a body that rests or moves steadily.
 
-    Motion counts as noise: use it on a body that rests. 0 for fewer than two valid samples.
+    Changes of speed count as noise. 0 for fewer than three valid samples.
     """
     positions = np.array([s.matrix[:3, 3] for s in samples if s.matrix is not None])
     if len(positions) < 3:

@@ -67,6 +67,7 @@ class PatientPage(Page):
         page.setSpacing(theme.GAP)
         page.addLayout(grid, 1)
         page.addWidget(side)
+        self.side = side
 
     def show_state(self, state: NavigationState) -> None:
         if self.follow_case(self.slices, self.scene):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLineEdit
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
@@ -16,7 +16,7 @@ from ir_nav.gui.forms import Card, Facts, SideColumn, button, label
 from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
-from ir_nav.gui.plan_facts import FACTS, plan_facts, protocol_words
+from ir_nav.gui.plan_facts import FACTS, plan_facts, protocol_words, typed_point
 from ir_nav.gui.scene_records import Handle, Overlays
 from ir_nav.gui.scene_request import Surface
 from ir_nav.gui.scene_view import SceneView
@@ -42,6 +42,7 @@ class PlanPage(Page):
         self.slices = (self.axial, self.along, self.down)
         self._facts = Facts(FACTS)
         self._structures = QComboBox()
+        self._coordinates = QLineEdit()
         self._placing: Handle | None = None
         self._draft: PlanDraft | None = None
         self._rooms: RoomMap | None = None
@@ -78,7 +79,11 @@ class PlanPage(Page):
         self._structures.addItem(CHOOSE)
         self._structures.activated.connect(self._choose_structure)
         points = Card("Target and entry")
-        points.add(self._structures)
+        self._coordinates.setObjectName("target_lps")
+        self._coordinates.setAccessibleName("Target in LPS mm")
+        self._coordinates.setPlaceholderText("or X, Y, Z in LPS mm")
+        self._coordinates.returnPressed.connect(self._enter_target)
+        points.add(self._structures, self._coordinates)
         points.add_row(self._target_button, self._entry_button)
         points.add_row(
             button("propose_path", "Propose a path", self.propose),
@@ -149,7 +154,7 @@ class PlanPage(Page):
 
     def open_plan(self) -> None:
         """Ask for a plan of this CT."""
-        ask_file(self, "Open plan", self.desk.folder("plan"), PLANS, self._load)
+        ask_file(self, "Open plan", self.desk.folder("plan"), PLANS, self.load)
 
     def save_plan(self) -> None:
         """Ask where to save the approved plan."""
@@ -157,13 +162,13 @@ class PlanPage(Page):
             self.desk.banner.say("Approve a path first", Mood.REFUSED)
             return
         name = str(Path(self.desk.folder("plan")) / "plan.json")
-        ask_save(self, "Save plan", name, PLANS, self._save)
+        ask_save(self, "Save plan", name, PLANS, self.save_to)
 
-    def _load(self, path: Path) -> None:
+    def load(self, path: Path) -> None:
         self.desk.remember_folder("plan", path)
         self.desk.attempt(lambda: self.session.load_plan(path), f"Opened {path.name}")
 
-    def _save(self, path: Path) -> None:
+    def save_to(self, path: Path) -> None:
         self.desk.remember_folder("plan", path)
         self.desk.attempt(lambda: self.session.save_plan(path), f"Saved {path.name}")
 
@@ -209,6 +214,13 @@ class PlanPage(Page):
             return
         name = labels.display_name(number)
         self.desk.attempt(lambda: self.session.set_target(labels.centroid_ct_mm(number), name))
+
+    def _enter_target(self) -> None:
+        point = typed_point(self._coordinates.text())
+        if point is None:
+            self.desk.banner.say("Write three numbers in mm (LPS): X, Y, Z", Mood.REFUSED)
+            return
+        self._move(Handle.TARGET, point)
 
     def _show_draft(self, draft: PlanDraft) -> None:
         path = draft.path

@@ -115,9 +115,9 @@ class ReviewPage(Page):
             self.desk.banner.say("Open a log first", Mood.REFUSED)
             return
         name = str(Path(self.desk.folder("report")) / "report.pdf")
-        ask_save(self, "Save report", name, PDFS, self._save)
+        ask_save(self, "Save report", name, PDFS, self.save_to)
 
-    def _save(self, path: Path) -> None:
+    def save_to(self, path: Path) -> None:
         log, result = self._log, self._review
         if log is None or result is None:
             return

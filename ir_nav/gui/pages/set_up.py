@@ -16,6 +16,7 @@ from ir_nav.gui.panels import BreathingPanel
 from ir_nav.gui.rail import StatusList, status_rows
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.ultrasound_view import UltrasoundView
+from ir_nav.session.case import Case, read_room_case
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
 from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState, Role
@@ -100,6 +101,9 @@ class CalibrationCard(Card):
         if found.pivot is not None:
             set_mood(self._result, "good" if accepted else "bad" if _refused(found) else "")
         words = _detail(found)
+        if missing is not None and not _refused(found):
+            kind = CollectionKind.PIVOT if found.pivot is None else CollectionKind.SPIN
+            missing = f"{missing}. {_HOW[kind]}." + (f"\n{words}" if words else "")
         self._detail.setText(f"✓ Accepted. {words}" if accepted else _upper(missing or words))
         set_mood(self._detail, "bad" if _refused(found) else "")
 
@@ -208,9 +212,24 @@ class SetUpPage(Page):
         ask_file(self, "Open room file", self.desk.folder("room"), ROOMS, self.load_room)
 
     def load_room(self, path: Path) -> None:
-        """Open a room file; its devices are connected with Connect."""
+        """Open a room file; its devices are connected with Connect.
+
+        The case it names is read when no CT is open yet.
+        """
         self.desk.remember_folder("room", path)
-        self.desk.attempt(lambda: self.session.open_room(path), f"Opened {path.name}")
+        if not self.desk.attempt(lambda: self.session.open_room(path), f"Opened {path.name}"):
+            return
+        room = self.session.room
+        if room is not None and room.case is not None and self.session.case.volume is None:
+            self.desk.worker.submit(
+                "Reading the room's CT",
+                lambda progress: read_room_case(room, path, progress),
+                self._take_case,
+            )
+
+    def _take_case(self, case: Case) -> None:
+        if case.volume is not None:
+            self.session.load_case(case.volume, case.labels, case.fiducials)
 
     def connect_room(self) -> None:
         """Connect every device of the room."""

@@ -11,6 +11,8 @@ from ir_nav.geometry import FloatArray, read_only, rigid, rotation_along, unit
 
 MIN_POSES = 50
 MIN_PIVOT_SPAN_DEG = 20.0
+# Turned about one axis alone, a tool does not tell where along that axis its tip is.
+MIN_TILT_RMS_DEG = 2.0
 MIN_SPIN_SPAN_DEG = 60.0
 MAX_PIVOT_RMS_MM = 0.8
 # Poses arrive as float32: a real residual never falls under their rounding.
@@ -95,7 +97,7 @@ def calibrate_pivot(poses: ArrayLike) -> PivotCalibration:
         tip_error_mm=_tip_standard_error(matrices[keep], rms),
         used=int(keep.sum()),
         rejected=int((~keep).sum()),
-        reason=_pivot_fault(span_deg, rms, keep),
+        reason=_pivot_fault(span_deg, _least_tilt_deg(matrices[keep]), rms, keep),
     )
 
 
@@ -173,9 +175,20 @@ def _tip_standard_error(poses: FloatArray, rms_mm: float) -> float:
     return float(np.sqrt(max(float(np.trace(variance)), 0.0)))
 
 
-def _pivot_fault(span_deg: float, rms_mm: float, keep: np.ndarray) -> str | None:
+def _least_tilt_deg(poses: FloatArray) -> float:
+    """Rms angle by which the direction that moved least was tilted; 0 for turns about one axis."""
+    mean = poses[:, :3, :3].mean(axis=0)
+    least = float(np.linalg.eigvalsh(np.eye(3) - mean.T @ mean)[0])
+    return float(np.degrees(np.arcsin(np.sqrt(np.clip(least, 0.0, 1.0)))))
+
+
+def _pivot_fault(
+    span_deg: float, tilt_deg: float, rms_mm: float, keep: np.ndarray
+) -> str | None:
     if span_deg < MIN_PIVOT_SPAN_DEG:
         return f"turned only {span_deg:.0f}°: tilt the tool by {MIN_PIVOT_SPAN_DEG:.0f}° or more"
+    if tilt_deg < MIN_TILT_RMS_DEG:
+        return "turned about one axis only: tilt the tool to all sides"
     if rms_mm < MIN_PIVOT_RMS_MM:
         return "no residual at all: the tracker is not measuring"
     if rms_mm > MAX_PIVOT_RMS_MM:

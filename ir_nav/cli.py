@@ -1,0 +1,247 @@
+"""The command line: `ir-nav`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ir_nav import RESEARCH_LABEL, __version__
+from ir_nav.imaging import ImagingError
+from ir_nav.planning import PlanError
+from ir_nav.recording import LogError, read_log
+from ir_nav.review import Review, review, write_report
+from ir_nav.session.errors import SessionError
+from ir_nav.session.room import RoomError
+
+FULL_PROCEDURE_S = 95.0
+FASTEST, SLOWEST = 1.6, 0.5
+Point = tuple[float, float, float]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code. Errors are one line on stderr."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    from ir_nav.demo.room_process import DemoError
+
+    try:
+        return int(options.run(options))
+    except (
+        DemoError,
+        ImagingError,
+        LogError,
+        PlanError,
+        RoomError,
+        SessionError,
+    ) as error:
+        sys.stderr.write(f"ir-nav: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ir-nav", description=f"{__doc__} {RESEARCH_LABEL}")
+    parser.add_argument("--version", action="version", version=f"ir-nav {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_console(commands)
+    _add_demo(commands)
+    _add_review(commands)
+    _add_replay(commands)
+    return parser
+
+
+def _add_console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("console", help="open the console")
+    command.add_argument("--room", type=Path, help="room file (TOML): devices, tools, geometry")
+    command.add_argument(
+        "--ct", type=Path, help="planning CT: DICOM folder or zip, NIfTI, NRRD, MHA"
+    )
+    command.add_argument("--labels", type=Path, help="label map of the CT")
+    command.add_argument("--plan", type=Path, help="plan of this CT (JSON)")
+    command.set_defaults(run=_console)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("demo", help="play a whole biopsy in a simulated room")
+    add = command.add_argument
+    add("--headless", action="store_true", help="without a window; pictures go to --out")
+    add("--out", type=Path, default=Path("out"), help="folder for pictures, log and report")
+    add("--seconds", type=_seconds, default=FULL_PROCEDURE_S, help="how long the operator takes")
+    add("--seed", type=int, default=1, help="of the simulated room")
+    add("--ct", type=Path, help="a CT in place of the digital torso; needs --labels")
+    add("--labels", type=Path, help="label map of --ct")
+    add("--label-names", type=Path, help="names of the labels (CSV); beside --labels by default")
+    add("--target", type=_point, metavar="X,Y,Z", help="target in LPS mm")
+    add("--tracker-noise-mm", type=_not_negative, help="rms position noise of the tracker")
+    add("--breathing-mm", type=_not_negative, help="travel of the liver with each breath")
+    command.set_defaults(run=_demo)
+
+
+def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("review", help="planned against achieved, from a needle log")
+    command.add_argument("log", type=Path, metavar="LOG")
+    command.add_argument("--report", type=Path, metavar="FILE.pdf", help="write the report")
+    command.set_defaults(run=_review)
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("replay", help="play a tracked ultrasound recording (.igs.mha)")
+    command.add_argument("recording", type=Path, metavar="RECORDING")
+    command.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE.xml",
+        help="Plus device set with the Image to Probe transform",
+    )
+    command.add_argument("--speed", type=float, default=1.0, help="1 is the original timing")
+    command.add_argument("--headless", action="store_true", help="play once, leave pictures, end")
+    command.add_argument("--out", type=Path, default=Path("out/replay"))
+    command.set_defaults(run=_replay)
+
+
+def _console(options: argparse.Namespace) -> int:
+    from ir_nav.gui.app import run_console
+    from ir_nav.gui.opening import Opening, open_at_start
+    from ir_nav.session.session import Session
+
+    _choose_platform(headless=False)
+    opening = Opening(options.room, options.ct, options.labels, options.plan)
+    opening.require_files()
+    session = Session()
+    try:
+        return run_console(
+            session, acknowledged=False, on_ready=lambda window: open_at_start(window, opening)
+        )
+    finally:
+        session.close()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from ir_nav.demo.room_process import DemoError, RoomOptions
+    from ir_nav.demo.run import run_demo
+
+    headless = _choose_platform(headless=options.headless)
+    if options.ct is not None and (options.labels is None or options.target is None):
+        raise DemoError("--ct needs --labels and --target: the room must know tissue and target")
+    room = RoomOptions(
+        seed=options.seed,
+        pace=min(FASTEST, max(SLOWEST, FULL_PROCEDURE_S / options.seconds)),
+        tracker_noise_mm=options.tracker_noise_mm,
+        breathing_mm=options.breathing_mm,
+        ct=options.ct,
+        labels=options.labels,
+        label_names=options.label_names,
+        target_ct_mm=options.target,
+    )
+    summary = run_demo(options.out, room, headless=headless)
+    if summary is not None:
+        _show_summary(summary, options.out)
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    log = read_log(options.log)
+    result = review(log)
+    _show_review(result)
+    if options.report is not None:
+        write_report(log, result, options.report)
+        Console().print(f"Report: {options.report}")
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from ir_nav.demo.replay import run_replay
+
+    headless = _choose_platform(headless=options.headless)
+    return run_replay(
+        options.recording,
+        options.calibration,
+        options.out,
+        speed=options.speed,
+        headless=headless,
+    )
+
+
+def _choose_platform(*, headless: bool) -> bool:
+    """Draw into memory where nobody can look; whether that is so."""
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    unseen = headless or (sys.platform.startswith("linux") and not display)
+    if unseen:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    return unseen
+
+
+def _show_review(result: Review) -> None:
+    table = Table(title=f"Planned against achieved: {result.plan.name}", caption=RESEARCH_LABEL)
+    table.add_column("Quantity")
+    table.add_column("Value", justify="right")
+    achieved = result.achieved
+    if achieved is None:
+        table.add_row("Achieved", "no valid guidance round the mark")
+    else:
+        place = achieved.placement
+        table.add_row("Lateral", f"{place.lateral_mm:.2f} mm")
+        table.add_row("Depth (past the target is positive)", f"{place.depth_mm:+.2f} mm")
+        table.add_row("Angle", f"{place.angle_deg:.2f}°")
+        table.add_row("Entry", f"{result.entry_error_mm:.2f} mm")
+    table.add_row("Guidance valid since registration", f"{result.valid_share:.0%}")
+    if result.tre_predicted_mm is not None:
+        table.add_row("Predicted at the target (rms)", f"{result.tre_predicted_mm:.2f} mm")
+    Console().print(table)
+
+
+def _show_summary(summary: dict[str, dict[str, float]], folder: Path) -> None:
+    table = Table(title=f"Demonstration: {folder}", caption=RESEARCH_LABEL)
+    table.add_column("Quantity")
+    table.add_column("Value", justify="right")
+    for section, values in summary.items():
+        if not isinstance(values, dict):
+            table.add_row(section, f"{values}")
+            continue
+        for name, value in values.items():
+            words = (
+                ", ".join(f"{k} {v}" for k, v in value.items())
+                if isinstance(value, dict)
+                else value
+            )
+            table.add_row(f"{section} · {name}", f"{words}")
+    Console().print(table)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return str(value)
+
+
+def _point(text: str) -> Point:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("needs three numbers in mm (LPS): X,Y,Z") from None
+    return x, y, z
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 100.0:
+        raise argparse.ArgumentTypeError("must be between 0 and 100")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 20.0 <= value <= 600.0:
+        raise argparse.ArgumentTypeError("must be between 20 and 600")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The demonstration: the normal console pointed at a simulated room, worked by a script."""

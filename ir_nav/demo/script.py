@@ -1,0 +1,216 @@
+"""The demonstration's script: what a user does at the console, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ir_nav.demo.room_process import DemoError
+from ir_nav.geometry import GeometryError
+from ir_nav.gui.remote import Remote, RemoteError
+from ir_nav.session.errors import SessionError
+from ir_nav.session.session import Session
+from ir_nav.session.state import NavigationState, Role
+from ir_nav.session.steps import Step
+
+POLL_S = 0.05
+TARGET_STRUCTURE = "Lesion"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Go on when `until` holds; after timeout_s the script fails, naming `what`."""
+
+    what: str
+    until: Callable[[], bool]
+    timeout_s: float = 30.0
+
+
+Script = Iterator[Wait]
+
+
+def procedure(remote: Remote, folder: Path, room_file: Path, target: str | None) -> Script:
+    """One biopsy from the CT to the report. folder: where pictures, plan and report go.
+
+    target: "X,Y,Z" in LPS mm, or None for the room's lesion.
+    """
+    window, session = remote.window, remote.window.session
+    screens = folder / "screens"
+
+    def picture(name: str) -> None:
+        window.grab_to(screens / f"{name}.png")
+
+    yield _pause(0.6)
+    remote.press("acknowledge")
+    remote.open_room(room_file)
+    yield Wait("the CT is read", lambda: session.case.volume is not None, 60.0)
+    yield Wait("the 3D view is built", lambda: bool(window.desk.look.surfaces), 60.0)
+    yield _pause(1.0)
+    picture("1-patient")
+    yield from _plan(remote, session, target)
+    remote.save_plan(folder / "plan.json")
+    yield _pause(0.8)
+    picture("2-plan")
+    yield from _set_up(remote, session, lambda: picture("3-set-up"))
+    yield from _register(remote, session, lambda: picture("4-register"))
+    yield from _guide(remote, session, picture)
+    remote.go(Step.REVIEW)
+    yield Wait("the log is worked out", lambda: not window.desk.worker.busy, 30.0)
+    yield _pause(0.8)
+    picture("6-review")
+    remote.save_report(folder / "report.pdf")
+    yield Wait("the report is written", (folder / "report.pdf").exists, 30.0)
+    yield Wait("the worker rests", lambda: not window.desk.worker.busy, 30.0)
+
+
+def _plan(remote: Remote, session: Session, target: str | None) -> Script:
+    remote.go(Step.PLAN)
+    if target is None:
+        remote.choose("target_structure", TARGET_STRUCTURE)
+    else:
+        remote.enter("target_lps", target)
+    yield Wait("a target is placed", lambda: session.draft.target_ct_mm is not None)
+    remote.press("propose_path")
+    yield Wait("a path is proposed", _found(remote, session), 60.0)
+    yield _pause(0.8)
+    remote.press("approve_plan")
+    yield Wait("the plan is approved", lambda: session.plan is not None)
+
+
+def _found(remote: Remote, session: Session) -> Callable[[], bool]:
+    def found() -> bool:
+        if session.draft.path is None and not remote.window.desk.worker.busy:
+            raise DemoError(f"no path was proposed: {remote.banner}")
+        return session.draft.path is not None
+
+    return found
+
+
+def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
+    remote.go(Step.SET_UP)
+    remote.press("connect")
+    yield Wait("the needle is seen", lambda: _sees(remote, Role.NEEDLE))
+    yield Wait("the operator listens", lambda: _listens(session))
+    for tool, kind in (("needle", "pivot"), ("needle", "spin"), ("stylus", "pivot")):
+        _ask(session, f"{kind} {tool}")
+        yield _heard(session, f"{kind}ning {tool}" if kind == "spin" else f"{kind}ing {tool}")
+        remote.press(f"{kind}_{tool}")
+        yield _pause(2.5)
+        if kind == "pivot" and tool == "stylus":
+            picture()
+        yield _heard(session, f"done: {kind} {tool}", 60.0)
+        remote.press(f"{kind}_{tool}")
+        yield _pause(0.3)
+    for tool, calibration in (("needle", session.needle), ("stylus", session.stylus)):
+        missing = calibration.missing()
+        if missing is not None:
+            raise DemoError(f"the {tool} is not calibrated: {missing}")
+    yield Wait("breathing is known", lambda: session.breathing is not None, 60.0)
+
+
+def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
+    remote.go(Step.REGISTER)
+    remote.press("start_touching")
+    _ask(session, "touch fiducials")
+    yield Wait("every fiducial is touched", lambda: session.next_fiducial is None, 120.0)
+    yield _pause(0.6)
+    picture()
+    remote.press("accept_registration")
+    yield Wait("the registration is accepted", lambda: session.registration is not None, 5.0)
+
+
+def _guide(remote: Remote, session: Session, picture: Callable[[str], None]) -> Script:
+    remote.go(Step.GUIDE)
+    _ask(session, "sweep")
+    yield _heard(session, "done: sweep", 60.0)
+    _ask(session, "insert")
+    yield _heard(session, "off course", 120.0)
+    session.ask_operator("cover needle", seconds=1.2)
+    yield Wait("the needle is lost", lambda: _state(remote).guidance is None, 10.0)
+    yield _pause(0.5)
+    picture("5-guide-no-guidance")
+    yield Wait("the needle is near", lambda: _near(remote, 20.0), 60.0)
+    picture("5-guide")
+    yield _heard(session, "target reached", 120.0)
+    yield Wait("guidance is valid", lambda: _state(remote).guidance is not None, 20.0)
+    session.mark("target reached")
+    yield _pause(0.8)
+    _ask(session, "withdraw")
+    yield _heard(session, "done: withdraw", 60.0)
+
+
+def _ask(session: Session, do: str) -> None:
+    if session.operator is not None:
+        session.operator.forget()
+    session.ask_operator(do)
+
+
+def _heard(session: Session, text: str, timeout_s: float = 30.0) -> Wait:
+    def heard() -> bool:
+        return session.operator is not None and text in session.operator.said
+
+    return Wait(f"the operator says '{text}'", heard, timeout_s)
+
+
+def _listens(session: Session) -> bool:
+    try:
+        session.ask_operator("rest")
+    except SessionError:
+        return False
+    return True
+
+
+def _state(remote: Remote) -> NavigationState:
+    state = remote.window.state
+    if state is None:
+        raise DemoError("the console shows nothing")
+    return state
+
+
+def _sees(remote: Remote, role: Role) -> bool:
+    tool = _state(remote).tool(role)
+    return tool is not None and tool.usable
+
+
+def _near(remote: Remote, distance_mm: float) -> bool:
+    guidance = _state(remote).guidance
+    return guidance is not None and 4.0 < guidance.to_target_mm < distance_mm
+
+
+def _pause(seconds: float) -> Wait:
+    until_s = time.monotonic() + seconds
+    return Wait("a moment", lambda: time.monotonic() >= until_s, seconds + 30.0)
+
+
+class Player:
+    """Plays a script on the window's own thread until it ends, fails, or is taken over."""
+
+    def __init__(self, script: Script, remote: Remote, ended: Callable[[str | None], None]) -> None:
+        self._script = script
+        self._ended = ended
+        self._wait: Wait | None = None
+        self._deadline_s = 0.0
+        self._timer = remote.every(POLL_S, self._poll)
+
+    def stop(self, why: str | None) -> None:
+        """End it; why: what went wrong, None when all is well."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._ended(why)
+
+    def _poll(self) -> None:
+        try:
+            if self._wait is not None and not self._wait.until():
+                if time.monotonic() > self._deadline_s:
+                    self.stop(
+                        f"waited {self._wait.timeout_s:.0f} s in vain until {self._wait.what}"
+                    )
+                return
+            self._wait = next(self._script)
+            self._deadline_s = time.monotonic() + self._wait.timeout_s
+        except StopIteration:
+            self.stop(None)
+        except (DemoError, RemoteError, SessionError, GeometryError) as error:
+            self.stop(str(error))
