@@ -22,10 +22,11 @@ from ir_nav.imaging import (
 from ir_nav.planning import PlannedPath
 from ir_nav.session.case import Case
 
-# What is outlined where the labels name it: the organs one aims at and those one avoids.
+# What is outlined where the labels name it: the organs one aims at and those one avoids. Sky
+# blue is kept for the plan.
 OUTLINED = (
-    ("lesion*", theme.PLAN),
-    ("abscess*", theme.PLAN),
+    ("lesion*", theme.STRUCTURE),
+    ("abscess*", theme.STRUCTURE),
     ("liver", theme.STRUCTURE),
     ("kidney*", theme.STRUCTURE),
     ("spleen", theme.STRUCTURE),
@@ -39,8 +40,8 @@ OUTLINED = (
     ("*bowel*", theme.STRUCTURE),
 )
 SOLID = (
-    ("lesion*", "#56b4e9", 1.0),
-    ("abscess*", "#56b4e9", 1.0),
+    ("lesion*", "#c9b458", 1.0),
+    ("abscess*", "#c9b458", 0.9),
     ("liver", "#9a6a55", 0.55),
     ("kidney*", "#a07a66", 0.7),
     ("gallbladder", "#7f9a6a", 0.8),

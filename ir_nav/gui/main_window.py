@@ -81,16 +81,10 @@ class MainWindow(QMainWindow):
         for page in self.pages.values():
             self.stage.pages.addWidget(page)
         self.rail.step_chosen.connect(self.go)
-        column = QVBoxLayout()
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        for widget in (self.desk.banner, JobBar(self.desk.worker)):
-            column.addWidget(widget)
-        column.addWidget(self.stage, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self.rail)
-        middle.addLayout(column, 1)
+        middle.addWidget(self.stage, 1)
         root = QWidget()
         root.setObjectName("window")
         rows = QVBoxLayout(root)
@@ -100,7 +94,12 @@ class MainWindow(QMainWindow):
         rows.addLayout(middle, 1)
         rows.addWidget(self.footer)
         self.setCentralWidget(root)
+        self.jobs = JobBar(self.desk.worker)
+        self.desk.banner.float_over(self.stage, top=True)
+        self.jobs.float_over(self.stage, top=False)
         self.start_cover, self.keys_cover = StartCover(root), KeysCover(root)
+        for cover in (self.start_cover, self.keys_cover):
+            cover.closed.connect(self.stage.setFocus)
 
     def go(self, step: Step) -> bool:
         """Open a step, or say why it cannot be opened; whether it was."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.worker import Worker
 
 SHOWN_MS = 9000
+WIDEST_PX = 980
 
 
 class Mood(StrEnum):
@@ -28,7 +29,40 @@ _LOOKS = {
 }
 
 
-class Banner(QFrame):
+class Floating(QFrame):
+    """Lies over another widget without moving what is under it: live views keep their size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._top = True
+
+    def float_over(self, host: QWidget, *, top: bool) -> None:
+        """Keep to the host's upper or lower edge."""
+        self._top = top
+        self.setParent(host)
+        self.hide()
+        host.installEventFilter(self)
+
+    def rise(self) -> None:
+        """Show in front, in place."""
+        host = self.parentWidget()
+        if host is None:
+            self.show()
+            return
+        width = min(WIDEST_PX, host.width() - 40)
+        height = max(self.heightForWidth(width), self.sizeHint().height())
+        y = 16 if self._top else host.height() - height - 16
+        self.setGeometry((host.width() - width) // 2, y, width, height)
+        self.show()
+        self.raise_()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Resize and not self.isHidden():
+            self.rise()
+        return False
+
+
+class Banner(Floating):
     """One message; goes by itself unless it is an error."""
 
     def __init__(self) -> None:
@@ -69,18 +103,23 @@ class Banner(QFrame):
             f"QFrame#banner {{ background: {theme.PANEL}; border: 1.5px solid {tone};"
             f" border-radius: {theme.RADIUS}px; }}"
         )
-        self.show()
+        self.rise()
         if mood is Mood.ERROR:
             self._timer.stop()
         else:
             self._timer.start(SHOWN_MS)
 
 
-class JobBar(QWidget):
+class JobBar(Floating):
     """Progress of the slow work under way, and Cancel."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__()
+        self.setObjectName("panel_jobs")
+        self.setStyleSheet(
+            f"QFrame#panel_jobs {{ background: {theme.PANEL}; border: 1px solid {theme.ACCENT};"
+            f" border-radius: {theme.RADIUS}px; }}"
+        )
         self._title = QLabel()
         self._bar = QProgressBar()
         self._bar.setRange(0, 1000)
@@ -90,7 +129,7 @@ class JobBar(QWidget):
         cancel.setProperty("kind", "small")
         cancel.clicked.connect(worker.cancel)
         row = QHBoxLayout(self)
-        row.setContentsMargins(4, 0, 0, 0)
+        row.setContentsMargins(16, 8, 10, 8)
         row.setSpacing(14)
         row.addWidget(self._title)
         row.addWidget(self._bar, 1, Qt.AlignmentFlag.AlignVCenter)
@@ -104,4 +143,4 @@ class JobBar(QWidget):
         self._title.setText(title)
         self._bar.setValue(0)
         self.setAccessibleName(title)
-        self.show()
+        self.rise()

@@ -84,7 +84,7 @@ def load_plan(path: Path) -> Plan:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlanError(f"{path}: there is no such plan file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PlanError(f"{path}: not a plan file ({error})") from None
     try:
         return Plan.model_validate(document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +15,7 @@ Millimetres = Annotated[float, Field(ge=0.0, le=500.0)]
 
 
 class Avoid(BaseModel):
-    """A group of structures the path keeps away from."""
+    """A group of structures the path keeps away from: name patterns, as in LabelMap.ids_named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,9 +23,6 @@ class Avoid(BaseModel):
     structures: tuple[str, ...]
     margin_mm: Millimetres
     source: str
-
-    def covers(self, structure: str) -> bool:
-        return any(fnmatchcase(structure, pattern) for pattern in self.structures)
 
 
 class Protocol(BaseModel):

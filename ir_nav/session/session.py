@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from devices.contract import Device, Sink
 from devices.openigtlink import OpenIGTLinkClient
-from ir_nav.geometry import GeometryError, read_only
+from ir_nav.geometry import FloatArray, GeometryError, read_only
 from ir_nav.guidance import BreathingModel, learn_breathing
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.planning import (
@@ -81,6 +81,7 @@ class Session:
         self.touches: tuple[Touch | None, ...] = ()
         self.touching = False
         self._touch_from_s = 0.0
+        self._laid_at_mm: FloatArray | None = None
         self.candidate: LandmarkRegistration | None = None
         self.registration: LandmarkRegistration | None = None
         self.journal = Journal(clock)
@@ -287,8 +288,7 @@ class Session:
             raise SessionError(f"the stylus is not calibrated: {missing}")
         self._forget_registration()
         self.touches = (None,) * len(self.case.fiducials)
-        self.touching = True
-        self._touch_from_s = self._clock()
+        self._await_touch()
 
     @property
     def next_fiducial(self) -> int | None:
@@ -310,8 +310,7 @@ class Session:
         touches = list(self.touches)
         touches[taken[-1]] = None
         self.touches, self.registration = tuple(touches), None
-        self.touching = True
-        self._touch_from_s = self._clock()
+        self._await_touch()
         self._fit()
 
     def accept_registration(self, confirmed: bool = False) -> LandmarkRegistration:
@@ -402,10 +401,23 @@ class Session:
         touch = self._resting_touch()
         if touch is None:
             return
-        taken = [known for known in self.touches if known is not None]
-        gaps = [np.linalg.norm(known.reference_mm - touch.reference_mm) for known in taken]
+        known = [taken.reference_mm for taken in self.touches if taken is not None]
+        if self._laid_at_mm is not None:
+            known.append(self._laid_at_mm)
+        gaps = [float(np.linalg.norm(place - touch.reference_mm)) for place in known]
         if not gaps or min(gaps) > APART_MM:
             self._take_touch(touch)
+
+    def _await_touch(self) -> None:
+        """Look for the next point; where the stylus lies now, on a tray perhaps, is none."""
+        self.touching = True
+        self._touch_from_s = self._clock()
+        self._laid_at_mm = None
+        stylus_from_tip = self.stylus.tool_from_tip
+        if self.streams is not None and stylus_from_tip is not None:
+            since_s = self._touch_from_s - DWELL_S
+            tips, _ = stylus_track(self.streams, stylus_from_tip, since_s)
+            self._laid_at_mm = tips[-1] if len(tips) else None
 
     def _resting_touch(self) -> Touch | None:
         stylus_from_tip = self.stylus.tool_from_tip

@@ -23,6 +23,7 @@ from ir_nav.session.state import NavigationState, Role
 from ir_nav.tracking.calibration.pivot import MIN_PIVOT_SPAN_DEG, MIN_POSES, MIN_SPIN_SPAN_DEG
 
 NOTES_S = 0.25
+BREATH_S = 1.0 / 15.0
 # More poses than the gate asks for: the residual settles by then.
 ENOUGH_POSES = 6 * MIN_POSES
 
@@ -150,7 +151,7 @@ class SetUpPage(Page):
         self._cards = tuple(CalibrationCard(desk, role) for role in (Role.NEEDLE, Role.STYLUS))
         self._ultrasound = UltrasoundView()
         self._fluoro = FluoroView()
-        self._notes = Pace(NOTES_S)
+        self._notes, self._breath = Pace(NOTES_S), Pace(BREATH_S)
         self._build()
 
     def _build(self) -> None:
@@ -193,6 +194,8 @@ class SetUpPage(Page):
     def show_state(self, state: NavigationState) -> None:
         self._ultrasound.show_frame(state.ultrasound, Overlays(), None)
         self._fluoro.show_frame(state.fluoro, Overlays())
+        if self._breath.due(state.now_s):
+            self._breathing.show_breathing(state.breathing, state.now_s)
         if not self._notes.due(state.now_s):
             return
         room = self.session.room
@@ -203,7 +206,6 @@ class SetUpPage(Page):
             self._room_note.setText(f"{kinds}, {room.source.value} data")
         self._status.show_rows(status_rows(state))
         self._empty.setVisible(not state.devices)
-        self._breathing.show_breathing(state.breathing, state.now_s)
         for card in self._cards:
             card.show_calibration()
 
