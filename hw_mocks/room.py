@@ -92,7 +92,7 @@ class SimulatedRoom:
         if not isinstance(sample, TextSample):
             return
         try:
-            self.world.operator.request(sample.text, time.time())
+            self.world.request(sample.text, time.time())
         except RequestError as error:
             self.announce(f"cannot: {error}")
 

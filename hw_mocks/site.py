@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from hw_mocks.skin import skin_entry, skin_normal
 from ir_nav.geometry import (
     CArmGeometry,
     FloatArray,
+    angle_between_deg,
+    perpendicular_basis,
     rigid,
     rotation_along,
     rotation_from_vector,
@@ -21,6 +24,8 @@ from ir_nav.geometry import (
 )
 
 SOURCE_TO_PATIENT_MM = 700.0
+BONE_HU = 220.0
+GAS_HU = -300.0
 CARM = CArmGeometry(1020.0, (0.6, 0.6), (512, 512), (255.5, 255.5))
 
 
@@ -77,11 +82,63 @@ def carm_from_rest(focus_mm: FloatArray) -> FloatArray:
     return rigid(rotation, -rotation @ focus_mm + np.array([0.0, 0.0, SOURCE_TO_PATIENT_MM]))
 
 
-def probe_contact(
-    skin: Skin, focus_mm: FloatArray, outward: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Point on the skin and direction (3,) of the beam's axis towards the focus."""
-    point = skin.crossing(focus_mm, unit(outward))
-    beam = unit(focus_mm - point)
-    # Pressed on, as a sonographer does: the convex face touches along its whole width.
-    return point + 3.0 * beam, beam
+@dataclass(frozen=True, slots=True, eq=False)
+class Contact:
+    """Where the probe stands: middle of its face (3,) mm, beam axis and lateral direction (3,)."""
+
+    point_mm: FloatArray
+    beam: FloatArray
+    lateral: FloatArray
+
+
+def acoustic_window(skin: Skin, target_mm: FloatArray, path_out: FloatArray | None) -> Contact:
+    """Where a sonographer would put the probe to see the target.
+
+    path_out (3,): from the target back to a needle's entry; the image plane then holds that
+    line, and the probe stands 25 to 60 degrees beside it. Of all places the one with the least
+    bone and gas in the way and the face flattest on the skin is taken.
+    """
+    best: tuple[float, Contact] | None = None
+    for outward, lateral in _directions(path_out):
+        try:
+            point = skin.crossing(target_mm, outward)
+            slant_deg = angle_between_deg(skin.normal(point), outward)
+        except AnatomyError:
+            continue
+        blocked = sum(
+            _blocked(skin.anatomy, target_mm, point + offset * lateral)
+            for offset in (-18.0, 0.0, 18.0)
+        )
+        cost = blocked + 0.03 * slant_deg + 0.01 * float(np.linalg.norm(point - target_mm))
+        if best is None or cost < best[0]:
+            # Pressed on, as a sonographer does: the convex face touches along its whole width.
+            best = (cost, Contact(point - 3.0 * outward, -outward, lateral))
+    if best is None:
+        raise AnatomyError("the focus has no skin round it for the probe")
+    return best[1]
+
+
+def _directions(path_out: FloatArray | None) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Ways out of the patient to try, each with the image's lateral direction."""
+    if path_out is None:
+        for turn in np.radians(np.arange(-60.0, 61.0, 15.0)):
+            for lift in (-0.3, 0.0, 0.3):
+                outward = unit((np.sin(turn) - 0.4, -np.cos(turn), lift))
+                yield outward, unit(np.cross(np.cross(outward, (0.0, 0.0, 1.0)), outward))
+        return
+    axis = unit(path_out)
+    right, up = perpendicular_basis(axis, (0.0, 0.0, 1.0))
+    for around in np.radians(np.arange(0.0, 360.0, 20.0)):
+        aside = np.cos(around) * right + np.sin(around) * up
+        for away in np.radians((25.0, 37.0, 48.0, 60.0)):
+            outward = unit(np.cos(away) * axis + np.sin(away) * aside)
+            if outward[1] < 0.5:
+                yield outward, unit(axis - np.dot(axis, outward) * outward)
+
+
+def _blocked(anatomy: Anatomy, inside_mm: FloatArray, outside_mm: FloatArray) -> float:
+    """Millimetres of bone and gas on the way, the last 4 mm at the skin left out."""
+    length = float(np.linalg.norm(outside_mm - inside_mm))
+    steps = np.arange(0.0, max(length - 4.0, 1.0), 1.0)[:, None] / max(length, 1.0)
+    hu = anatomy.sample_hu(inside_mm + steps * (outside_mm - inside_mm))
+    return float(np.count_nonzero((hu > BONE_HU) | (hu < GAS_HU)))

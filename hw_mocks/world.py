@@ -8,16 +8,17 @@ from threading import Lock
 
 import numpy as np
 
-from hw_mocks.anatomy import Anatomy, AnatomyError, NeedleShape, TissueMotion
+from hw_mocks.anatomy import Anatomy, NeedleShape, TissueMotion
 from hw_mocks.breath import Breath
 from hw_mocks.operator import NEEDLE, STYLUS, Operator
 from hw_mocks.parameters import RoomParameters
 from hw_mocks.placement import Placement, Tool, odd_tool, wander
 from hw_mocks.site import (
+    Contact,
     Skin,
+    acoustic_window,
     carm_from_rest,
     lay_out,
-    probe_contact,
     reference_on_skin,
     tracker_from_rest,
 )
@@ -27,7 +28,6 @@ from ir_nav.geometry import (
     rigid,
     rigid_inverse,
     rotation_from_vector,
-    unit,
 )
 
 NEEDLE_LENGTH_MM = 170.0
@@ -82,8 +82,7 @@ class World:
     rest_from_reference: FloatArray = field(init=False)
     carm_from_rest: FloatArray = field(init=False)
     _skin: Skin = field(init=False)
-    _contact: tuple[FloatArray, FloatArray, FloatArray] = field(init=False)
-    _contact_path: tuple[FloatArray, FloatArray] | None = field(init=False, default=None)
+    _contact: Contact = field(init=False)
     _lock: Lock = field(init=False, default_factory=Lock)
     _scene: Scene | None = field(init=False, default=None)
 
@@ -99,7 +98,7 @@ class World:
         site = lay_out(self._skin, self.fiducials_mm, self.focus_mm)
         parameters = self.parameters
         self.operator = Operator(site, parameters.pace, parameters.tremor_mm, self.announce)
-        self._contact = self._find_contact(None)
+        self._contact = acoustic_window(self._skin, self.focus_mm, None)
 
     @property
     def scene(self) -> Scene:
@@ -108,13 +107,22 @@ class World:
             assert self._scene is not None, "step the world first"
             return self._scene
 
+    def request(self, text: str, now_s: float) -> None:
+        """Hand a request to the operator; the probe goes where the needle's path is seen.
+
+        Not for the thread that steps: looking for an acoustic window takes a moment. Raises
+        RequestError.
+        """
+        before = self.operator.path
+        self.operator.request(text, now_s)
+        path = self.operator.path
+        if path is not None and path is not before:
+            self._contact = acoustic_window(self._skin, path[1], path[0] - path[1])
+
     def step(self, now_s: float, elapsed_s: float) -> Scene:
         """Move on and return the new instant. now_s: Unix time."""
         self.breath.step(now_s, elapsed_s)
         self.operator.step(now_s, elapsed_s, self.breath)
-        if self.operator.path is not self._contact_path:
-            self._contact_path = self.operator.path
-            self._contact = self._find_contact(self.operator.path)
         scene = self._compose(now_s)
         with self._lock:
             self._scene = scene
@@ -167,41 +175,10 @@ class World:
 
     def _probe(self, motion: TissueMotion) -> FloatArray:
         """The probe rides on the skin; a sweep tilts it about its face."""
-        point, beam, lateral = self._contact
+        contact = self._contact
+        lateral = contact.lateral
         tilt = rotation_from_vector(lateral * np.radians(self.operator.probe_tilt_deg))
-        down = tilt @ beam
+        down = tilt @ contact.beam
         rotation = np.column_stack([lateral, down, np.cross(lateral, down)])
-        rest_from_face = rigid(rotation, point + motion.skin_mm)
+        rest_from_face = rigid(rotation, contact.point_mm + motion.skin_mm)
         return np.asarray(rest_from_face @ rigid_inverse(self.probe_from_face))
-
-    def _find_contact(
-        self, path: tuple[FloatArray, FloatArray] | None
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Point on the skin, beam axis and lateral direction; the path in plane when known."""
-        if path is None:
-            point, beam = self._reach(self.focus_mm, (-0.75, -0.65, 0.0), (0.0, 0.0, 1.0))
-            lateral = np.cross(beam, np.cross((0.0, 0.0, 1.0), beam))
-            return point, beam, unit(lateral)
-        entry, target = path
-        outward = unit(entry - target)
-        for side in ((0.0, 0.0, -1.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)):
-            beside = np.array(side) - np.dot(side, outward) * outward
-            if np.linalg.norm(beside) < 0.5:
-                continue
-            try:
-                point, beam = probe_contact(self._skin, target, outward + 0.7 * unit(beside))
-            except AnatomyError:
-                continue
-            lateral = outward - np.dot(outward, beam) * beam
-            return point, beam, unit(lateral)
-        return self._contact
-
-    def _reach(
-        self, inside_mm: FloatArray, *outwards: tuple[float, float, float]
-    ) -> tuple[FloatArray, FloatArray]:
-        for outward in outwards:
-            try:
-                return probe_contact(self._skin, inside_mm, np.array(outward))
-            except AnatomyError:
-                continue
-        raise AnatomyError("the focus has no skin round it for the probe")

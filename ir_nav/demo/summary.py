@@ -132,9 +132,12 @@ def _guidance(log: LogContents, result: Review, truth: Truth) -> dict[str, Any]:
 
     tip_error_mm: at the instant the shown pose was measured. tip_error_at_paint_mm: at the
     instant of the tick, so that the needle's motion during the delay counts too.
+    inside_shown_error_95: share of ticks with the true tip inside the 95 % radius on screen.
     """
     shown, valid = log.shown, log.shown.valid
-    errors: dict[str, Any] = {"tip_error_mm": None, "tip_error_at_paint_mm": None}
+    errors: dict[str, Any] = dict.fromkeys(
+        ("tip_error_mm", "tip_error_at_paint_mm", "inside_shown_error_95")
+    )
     if valid.any():
         for name, times in (
             ("tip_error_mm", shown.pose_source_s[valid]),
@@ -146,6 +149,9 @@ def _guidance(log: LogContents, result: Review, truth: Truth) -> dict[str, Any]:
                 "p95": float(np.percentile(off, 95.0)),
                 "max": float(off.max()),
             }
+        said = shown.error_95_mm[valid]
+        off = np.linalg.norm(shown.tip_ct_mm[valid] - truth.tip_at(shown.now_s[valid]), axis=1)
+        errors["inside_shown_error_95"] = float(np.mean(off <= said))
     return {**errors, "valid_share": result.valid_share}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -162,8 +163,8 @@ def _blocks(mask: np.ndarray, stride: list[int]) -> np.ndarray:
     return padded.reshape([length for pair in shape for length in pair])
 
 
-def _distance_mm(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+def _distance_mm(mask: Any, spacing: tuple[float, ...]) -> np.ndarray:
+    image = sitk.GetImageFromArray(np.asarray(mask, dtype=np.uint8))
     image.SetSpacing(spacing)
     distance = sitk.SignedMaurerDistanceMap(
         image, squaredDistance=False, useImageSpacing=True, insideIsPositive=False

@@ -20,7 +20,7 @@ from ir_nav.recording.schema import FORMAT
 class ShownTrack:
     """What the screen showed, n ticks in order; NaN where a number was blanked.
 
-    now_s, pose_source_s, to_target_mm, off_path_mm, angle_deg, phase_mm: (n,).
+    now_s, pose_source_s, to_target_mm, off_path_mm, angle_deg, phase_mm, error_95_mm: (n,).
     tip_ct_mm, shaft_ct: (n, 3). reasons: why a tick was blank, or None.
     """
 
@@ -32,6 +32,7 @@ class ShownTrack:
     off_path_mm: FloatArray
     angle_deg: FloatArray
     phase_mm: FloatArray
+    error_95_mm: FloatArray
     reasons: tuple[str | None, ...]
 
     @property
@@ -124,7 +125,7 @@ def _shown(connection: sqlite3.Connection) -> ShownTrack:
     rows = connection.execute("SELECT * FROM shown ORDER BY id").fetchall()
     reasons = tuple(row[3] for row in rows)
     numbers = np.array([row[1:3] + row[4:] for row in rows], dtype=np.float64).reshape(
-        len(rows), 12
+        len(rows), 13
     )
     return ShownTrack(
         now_s=read_only(numbers[:, 0]),
@@ -135,6 +136,7 @@ def _shown(connection: sqlite3.Connection) -> ShownTrack:
         off_path_mm=read_only(numbers[:, 9]),
         angle_deg=read_only(numbers[:, 10]),
         phase_mm=read_only(numbers[:, 11]),
+        error_95_mm=read_only(numbers[:, 12]),
         reasons=reasons,
     )
 

@@ -195,4 +195,5 @@ def _shown_row(shown: Shown) -> tuple[Any, ...]:
         shown.off_path_mm,
         shown.angle_deg,
         shown.phase_mm,
+        shown.error_95_mm,
     )

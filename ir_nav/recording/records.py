@@ -43,7 +43,8 @@ class Event:
 class Shown:
     """What the screen showed at one tick; numbers are None where they were blanked.
 
-    pose_source_s: the sender's time of the needle pose it was computed from.
+    pose_source_s: the sender's time of the needle pose it was computed from. error_95_mm: radius
+    said to hold the tip in 95 % of cases.
     """
 
     now_s: float
@@ -55,3 +56,4 @@ class Shown:
     off_path_mm: float | None = None
     angle_deg: float | None = None
     phase_mm: float | None = None
+    error_95_mm: float | None = None

@@ -21,5 +21,6 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS shown (
     id INTEGER PRIMARY KEY, now_s REAL NOT NULL, pose_source_s REAL, reason TEXT,
     tip_x REAL, tip_y REAL, tip_z REAL, shaft_x REAL, shaft_y REAL, shaft_z REAL,
-    to_target_mm REAL, off_path_mm REAL, angle_deg REAL, phase_mm REAL);
+    to_target_mm REAL, off_path_mm REAL, angle_deg REAL, phase_mm REAL,
+    error_95_mm REAL);
 """

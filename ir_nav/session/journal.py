@@ -106,5 +106,6 @@ class Journal:
                 state.guidance.off_path_mm if state.guidance else None,
                 state.guidance.angle_deg if state.guidance else None,
                 state.breathing.phase_mm if state.breathing else None,
+                state.budget.radius_95_mm if state.budget else None,
             )
         )

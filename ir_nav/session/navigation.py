@@ -40,7 +40,9 @@ from ir_nav.session.streams import STALE_AFTER_S, Streams
 from ir_nav.tracking import scatter_mm
 
 PHASE_POSES = 6
-SCATTER_POSES = 30
+SCATTER_S = 0.6
+# The liver travels up to about three times as far as a reference on the skin.
+DEEP_OVER_SKIN = 3.0
 
 Newest = Mapping[Role, PoseSample | None]
 
@@ -224,15 +226,38 @@ def _budget(
     registration, pivot = inputs.registration, inputs.needle.pivot
     if tip is None or registration is None or pivot is None:
         return None
-    needle = streams.poses[Role.NEEDLE].since(now_s - 0.6)[-SCATTER_POSES:]
-    reference = streams.poses[Role.REFERENCE].since(now_s - 0.6)[-SCATTER_POSES:]
+    needle = streams.poses[Role.NEEDLE].since(now_s - SCATTER_S)
+    reference = streams.poses[Role.REFERENCE].since(now_s - SCATTER_S)
+    needle_from_tip = inputs.needle.tool_from_tip
+    tips = _tips_reference(
+        needle, reference, pivot.tip_mm if needle_from_tip is None else needle_from_tip[:3, 3]
+    )
+    held = breathing is None or not breathing.breathes
     return ErrorBudget(
         registration_mm=registration.tre_mm(tip.tip_ct_mm),
         calibration_mm=pivot.tip_error_mm,
-        tracker_mm=float(np.hypot(scatter_mm(needle), scatter_mm(reference))),
+        tracker_mm=scatter_mm(tips),
         delay_mm=_speed_mm_s(needle) * max(0.0, now_s - tip.measured_s),
-        breathing_mm=abs(breathing.phase_mm) if breathing and breathing.breathes else 0.0,
+        breathing_mm=0.0 if held or breathing is None else DEEP_OVER_SKIN * abs(breathing.phase_mm),
     )
+
+
+def _tips_reference(
+    needle: tuple[PoseSample, ...], reference: tuple[PoseSample, ...], tip_needle_mm: FloatArray
+) -> FloatArray:
+    """Tip (n, 3) in `reference`, mm, at the instants at which both bodies were measured."""
+    bodies = {sample.source_s: sample.matrix for sample in reference if sample.matrix is not None}
+    pairs = [
+        (sample.matrix, bodies[sample.source_s])
+        for sample in needle
+        if sample.matrix is not None and sample.source_s in bodies
+    ]
+    if not pairs:
+        return np.zeros((0, 3))
+    needles = np.array([pair[0] for pair in pairs])
+    references = np.array([pair[1] for pair in pairs])
+    tips = needles[:, :3, :3] @ tip_needle_mm + needles[:, :3, 3] - references[:, :3, 3]
+    return np.asarray(np.einsum("nji,nj->ni", references[:, :3, :3], tips))
 
 
 def _speed_mm_s(samples: tuple[PoseSample, ...]) -> float:

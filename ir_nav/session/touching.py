@@ -9,6 +9,7 @@ import numpy as np
 from ir_nav.geometry import FloatArray, FrameError, apply, read_only, rigid_inverse
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams
+from ir_nav.tracking import scatter_mm
 
 DWELL_S = 0.8
 MIN_DWELL_POSES = 20
@@ -66,7 +67,7 @@ def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch |
         return None
     mean = tips_reference_mm.mean(axis=0)
     spread = float(np.sqrt(np.mean(np.sum((tips_reference_mm - mean) ** 2, axis=1))))
-    noise = _noise_mm(tips_reference_mm)
+    noise = scatter_mm(tips_reference_mm)
     half = len(times_s) // 2
     drift = float(
         np.linalg.norm(
@@ -79,9 +80,3 @@ def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch |
     if drift > REST_DRIFT_OVER_NOISE * noise + REST_FLOOR_MM:
         return None
     return Touch(read_only(mean), spread, float(times_s[-1]))
-
-
-def _noise_mm(tips_mm: FloatArray) -> float:
-    """Noise, rms over three axes: second differences cancel a steady motion."""
-    second = tips_mm[2:] - 2.0 * tips_mm[1:-1] + tips_mm[:-2]
-    return float(np.sqrt(np.mean(np.sum(second**2, axis=1)) / 6.0))

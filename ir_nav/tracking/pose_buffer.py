@@ -75,14 +75,13 @@ class PoseBuffer:
         return earlier, tail[index] if index < len(tail) else None
 
 
-def scatter_mm(samples: tuple[PoseSample, ...]) -> float:
-    """The tracker's noise, rms over three axes, mm, of a body that rests or moves steadily.
+def scatter_mm(positions_mm: FloatArray) -> float:
+    """Noise of successive positions (n, 3), rms over three axes, mm; a steady motion cancels.
 
-    Changes of speed count as noise. 0 for fewer than three valid samples.
+    0 for fewer than three.
     """
-    positions = np.array([s.matrix[:3, 3] for s in samples if s.matrix is not None])
-    if len(positions) < 3:
+    if len(positions_mm) < 3:
         return 0.0
-    # Second differences cancel a steady motion; their variance is 6 times the noise's.
-    second = positions[2:] - 2.0 * positions[1:-1] + positions[:-2]
+    # The variance of second differences is 6 times the noise's.
+    second = positions_mm[2:] - 2.0 * positions_mm[1:-1] + positions_mm[:-2]
     return float(np.sqrt(np.mean(np.sum(second**2, axis=1)) / 6.0))

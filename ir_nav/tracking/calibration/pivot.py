@@ -182,9 +182,7 @@ def _least_tilt_deg(poses: FloatArray) -> float:
     return float(np.degrees(np.arcsin(np.sqrt(np.clip(least, 0.0, 1.0)))))
 
 
-def _pivot_fault(
-    span_deg: float, tilt_deg: float, rms_mm: float, keep: np.ndarray
-) -> str | None:
+def _pivot_fault(span_deg: float, tilt_deg: float, rms_mm: float, keep: np.ndarray) -> str | None:
     if span_deg < MIN_PIVOT_SPAN_DEG:
         return f"turned only {span_deg:.0f}°: tilt the tool by {MIN_PIVOT_SPAN_DEG:.0f}° or more"
     if tilt_deg < MIN_TILT_RMS_DEG:
