@@ -22,7 +22,7 @@ class DeviceError(Exception):
     """A device cannot do what was asked; the message says what is wrong and what to do."""
 
 
-class ConnectionLost(DeviceError):
+class ConnectionLostError(DeviceError):
     """The peer went away after it was connected."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options))
     except (
         DemoError,
+        DeviceError,
         ImagingError,
         LogError,
         PlanError,
@@ -160,12 +162,14 @@ def _replay(options: argparse.Namespace) -> int:
     from ir_nav.demo.replay import run_replay
 
     headless = _choose_platform(headless=options.headless)
-    return run_replay(
-        options.recording,
-        options.calibration,
-        options.out,
-        speed=options.speed,
-        headless=headless,
+    return int(
+        run_replay(
+            options.recording,
+            options.calibration,
+            options.out,
+            speed=options.speed,
+            headless=headless,
+        )
     )
 
 

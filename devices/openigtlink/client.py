@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from devices.contract import (
-    ConnectionLost,
+    ConnectionLostError,
     DeviceError,
     ImageSample,
     PoseSample,
@@ -95,19 +95,19 @@ class OpenIGTLinkClient:
         return {} if self._link is None else self._link.notices.copy()
 
     def send_text(self, name: str, text: str, *, timeout_s: float = 0.5) -> None:
-        """Send a STRING. Raises MessageError, or ConnectionLost within `timeout_s`."""
+        """Send a STRING. Raises MessageError, or ConnectionLostError within `timeout_s`."""
         self.send(pack_string(name, text, time.time(), self._version), timeout_s=timeout_s)
 
     def send(self, packed: bytes, *, timeout_s: float = 0.5) -> None:
-        """Send a packed message, from any thread. Raises ConnectionLost within `timeout_s`."""
+        """Send a packed message, from any thread. Raises ConnectionLostError within `timeout_s`."""
         if self._link is None:
-            raise ConnectionLost(f"{self._title()}: not connected")
+            raise ConnectionLostError(f"{self._title()}: not connected")
         self._link.send(packed, timeout_s)
 
     def _announce(self, link: _Link) -> None:
         try:
             self.send(pack_query("GET_CAPABIL", "", time.time(), version=2))
-        except ConnectionLost:
+        except ConnectionLostError:
             link.close()
             raise
 
@@ -151,16 +151,16 @@ class _Link:
 
     def send(self, packed: bytes, timeout_s: float) -> None:
         if not self.is_open():
-            raise ConnectionLost(self.fault() or f"{self._title}: closed")
+            raise ConnectionLostError(self.fault() or f"{self._title}: closed")
         if not self._sending.acquire(timeout=timeout_s):
-            raise ConnectionLost(f"{self._title}: the peer takes no data")
+            raise ConnectionLostError(f"{self._title}: the peer takes no data")
         try:
             send_all(self._sock, packed, self._stopping, timeout_s)
-        except (ConnectionLost, StreamStoppedError) as error:
+        except (ConnectionLostError, StreamStoppedError) as error:
             # Part of the message may be out; the next one would be garbage to the peer.
             self._fail(str(error) or "closed")
             hang_up(self._sock)
-            raise ConnectionLost(self._fault) from error
+            raise ConnectionLostError(self._fault) from error
         finally:
             self._sending.release()
 
@@ -169,7 +169,7 @@ class _Link:
             self._read_all()
         except StreamStoppedError:
             pass
-        except ConnectionLost as error:
+        except ConnectionLostError as error:
             self._fail(f"{error}; check that it is running, then connect again")
         except Exception as error:  # noqa: BLE001  the thread's boundary
             self._fail(f"a sample could not be handled ({error!r})")

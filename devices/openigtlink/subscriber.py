@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from devices.contract import ConnectionLost
+from devices.contract import ConnectionLostError
 from devices.openigtlink.envelope import Envelope
 from devices.openigtlink.header import MessageError
 from devices.openigtlink.outbox import Outbox
@@ -87,7 +87,7 @@ class Subscriber:
         fault = None
         try:
             self._read_all(StreamReader(self._sock, self._stopping))
-        except (StreamStoppedError, ConnectionLost):
+        except (StreamStoppedError, ConnectionLostError):
             pass
         except Exception as error:  # noqa: BLE001  the thread's boundary
             fault = f"a client's message could not be handled ({error!r})"
@@ -110,5 +110,5 @@ class Subscriber:
         try:
             while (batch := self.outbox.take(self._keepalive_s)) is not None:
                 send_all(self._sock, batch or self._keep_alive(self.version), self._stopping)
-        except (StreamStoppedError, ConnectionLost):
+        except (StreamStoppedError, ConnectionLostError):
             self.hang_up()

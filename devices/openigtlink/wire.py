@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from devices.contract import ConnectionLost, StreamCounts
+from devices.contract import ConnectionLostError, StreamCounts
 from devices.openigtlink.envelope import Envelope, unseal
 from devices.openigtlink.header import (
     HEADER_SIZE,
@@ -74,7 +74,7 @@ def send_all(
     stopping: threading.Event,
     timeout_s: float | None = None,
 ) -> None:
-    """Send everything. Raises StreamStoppedError, or ConnectionLost, also after `timeout_s`."""
+    """Send everything. Raises StreamStoppedError, or ConnectionLostError, after `timeout_s` too."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     rest = memoryview(data)
     while rest:
@@ -84,9 +84,9 @@ def send_all(
             rest = rest[sock.send(rest) :]
         except TimeoutError:
             if deadline is not None and time.monotonic() > deadline:
-                raise ConnectionLost(f"the peer took no data for {timeout_s:.1f} s") from None
+                raise ConnectionLostError(f"the peer took no data for {timeout_s:.1f} s") from None
         except OSError as error:
-            raise ConnectionLost(f"sending failed ({error.strerror or error})") from error
+            raise ConnectionLostError(f"sending failed ({error.strerror or error})") from error
 
 
 class StreamReader:
@@ -110,14 +110,15 @@ class StreamReader:
     def read(self) -> Envelope:
         """The next message, its checksum verified.
 
-        Raises MessageError for one dropped message, after which reading goes on; ConnectionLost
-        when the stream ended or is out of step; StreamStoppedError when this side stopped it.
+        Raises MessageError for one dropped message, after which reading goes on;
+        ConnectionLostError when the stream ended or is out of step; StreamStoppedError when this
+        side stopped it.
         """
         self._inside_message = False
         try:
             header = parse_header(self._take(HEADER_SIZE))
         except GarbageError as error:
-            raise ConnectionLost(f"the peer does not send OpenIGTLink ({error})") from error
+            raise ConnectionLostError(f"the peer does not send OpenIGTLink ({error})") from error
         self._inside_message = True
         self._check_size(header)
         return unseal(header, self._take(header.body_size), self._received_s)
@@ -127,7 +128,7 @@ class StreamReader:
             return
         oversize = f"{header.type} of {header.body_size} bytes"
         if header.body_size > _SKIP_LIMIT:
-            raise ConnectionLost(f"the peer announced an impossible message ({oversize})")
+            raise ConnectionLostError(f"the peer announced an impossible message ({oversize})")
         self._skip(header.body_size)
         raise MessageError("message too large", oversize)
 
@@ -173,17 +174,17 @@ class StreamReader:
                 if self._stopping.is_set():
                     break
                 reason = error.strerror or str(error)
-                raise ConnectionLost(f"the connection broke ({reason})") from error
+                raise ConnectionLostError(f"the connection broke ({reason})") from error
             if count:
                 self._received_s = time.time()
                 self._heard_s = time.monotonic()
                 return count
             if not self._stopping.is_set():
                 where = " in the middle of a message" if self._inside_message else ""
-                raise ConnectionLost(f"the peer closed the connection{where}")
+                raise ConnectionLostError(f"the peer closed the connection{where}")
         raise StreamStoppedError
 
     def _check_silence(self) -> None:
         silent_s = time.monotonic() - self._heard_s
         if self._silence_s is not None and silent_s > self._silence_s:
-            raise ConnectionLost(f"the peer has sent nothing for {silent_s:.1f} s")
+            raise ConnectionLostError(f"the peer has sent nothing for {silent_s:.1f} s")

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from tempfile import TemporaryFile
+from typing import IO
 
 START_TIMEOUT_S = 120.0
 
@@ -50,57 +53,54 @@ class RoomOptions:
         return found
 
 
-class RoomProcess:
-    """`python -m hw_mocks`, from start to end of a `with` block."""
+@dataclass(frozen=True, slots=True)
+class RoomFiles:
+    """What a running simulated room has written."""
 
-    def __init__(self, folder: Path, options: RoomOptions, module: str = "hw_mocks") -> None:
-        self.room_file = folder / "room.toml"
-        self.truth_file = folder / "truth.jsonl"
-        self._command = [
-            sys.executable,
-            "-m",
-            module,
-            "--room",
-            str(self.room_file),
-            "--truth",
-            str(self.truth_file),
-            "--while-parent",
-            str(os.getpid()),
-            *options.arguments(),
-        ]
-        self._process: subprocess.Popen[str] | None = None
+    room: Path
+    truth: Path
 
-    def __enter__(self) -> Self:
-        self.room_file.parent.mkdir(parents=True, exist_ok=True)
-        self.room_file.unlink(missing_ok=True)
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.room_file.exists():
-            if self._process.poll() is not None:
-                raise DemoError(f"the simulated room did not start: {self._complaint()}")
-            if time.monotonic() > deadline:
-                self.__exit__()
-                raise DemoError(f"the simulated room was not ready after {START_TIMEOUT_S:.0f} s")
-            time.sleep(0.05)
-        return self
 
-    def __exit__(self, *exc: object) -> None:
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
+@contextmanager
+def simulated_room(folder: Path, options: RoomOptions) -> Iterator[RoomFiles]:
+    """A simulated room for the length of a `with` block; DemoError when it does not start."""
+    files = RoomFiles(folder / "room.toml", folder / "truth.jsonl")
+    arguments = ["--truth", str(files.truth), *options.arguments()]
+    with served("hw_mocks", files.room, arguments):
+        yield files
+
+
+@contextmanager
+def served(module: str, room_file: Path, arguments: list[str]) -> Iterator[None]:
+    """A program that serves a room, as a process of its own, once it has written its room file.
+
+    Raises DemoError with the program's own words when it ends before that.
+    """
+    room_file.parent.mkdir(parents=True, exist_ok=True)
+    room_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", module, "--room", str(room_file)]
+    command += ["--while-parent", str(os.getpid()), *arguments]
+    with TemporaryFile("w+", encoding="utf-8") as complaints:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints)
         try:
-            process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
+            _await_file(room_file, process, complaints)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=5.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def _complaint(self) -> str:
-        process = self._process
-        if process is None or process.stderr is None:
-            return "no reason given"
-        return process.stderr.read().strip()[-600:] or f"exit code {process.returncode}"
+
+def _await_file(path: Path, process: subprocess.Popen[bytes], complaints: IO[str]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not path.exists():
+        if process.poll() is not None:
+            complaints.seek(0)
+            words = complaints.read().strip()[-600:] or f"exit code {process.returncode}"
+            raise DemoError(f"the room did not start: {words}")
+        if time.monotonic() > deadline:
+            raise DemoError(f"the room was not ready after {START_TIMEOUT_S:.0f} s")
+        time.sleep(0.05)

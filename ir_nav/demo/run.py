@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ir_nav.demo.room_process import DemoError, RoomOptions, RoomProcess
+from ir_nav.demo.room_process import DemoError, RoomOptions, simulated_room
 from ir_nav.demo.script import Player, procedure
 from ir_nav.demo.summary import read_truth, summarise
 from ir_nav.gui.app import run_console
@@ -40,7 +40,7 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
     log_path = folder / "session.irlog"
     target = options.target_ct_mm
     words = None if target is None else ", ".join(f"{value:g}" for value in target)
-    with RoomProcess(folder, options) as room:
+    with simulated_room(folder, options) as files:
         session = Session(new_log=lambda: log_path)
 
         def ready(window: MainWindow) -> None:
@@ -57,7 +57,7 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
                 else:
                     window.desk.banner.say(f"The demonstration stopped: {failure}")
 
-            script = procedure(remote, folder, room.room_file, words)
+            script = procedure(remote, folder, files.room, words)
             player = Player(script, remote, ended)
             if not headless:
                 remote.when_touched(lambda: player.stop("you have taken over"))
@@ -70,7 +70,7 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
         if headless:
             raise DemoError(outcome.failure or "nothing was painted")
         return None
-    summary = summarise(log_path, read_truth(room.truth_file), outcome.paint, outcome.log.counts())
+    summary = summarise(log_path, read_truth(files.truth), outcome.paint, outcome.log.counts())
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 

@@ -214,3 +214,6 @@ class Player:
             self.stop(None)
         except (DemoError, RemoteError, SessionError, GeometryError) as error:
             self.stop(str(error))
+        except Exception as error:
+            self.stop(f"unexpected error, {type(error).__name__}: {error}")
+            raise

@@ -15,6 +15,8 @@ from ir_nav.gui import theme
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.session.session import Session
 
+SWITCH_S = 0.001
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,6 +47,8 @@ def run_console(
     on_ready: called with the window once it is on screen.
     """
     app = application()
+    # Reader and log threads would hold the interpreter for 5 ms at a time while a paint waits.
+    sys.setswitchinterval(SWITCH_S)
     window = MainWindow(session, acknowledged=acknowledged)
     before = sys.excepthook
     sys.excepthook = _keep_running(window)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import log1p
 
 import numpy as np
-from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
-from PyQt6.QtGui import QPainter, QPen
+from PyQt6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QImage, QPainter, QPen
 
 from ir_nav.geometry import FloatArray, perpendicular_basis
 from ir_nav.gui import theme
@@ -56,6 +56,8 @@ class Bullseye(Picture):
     def __init__(self) -> None:
         super().__init__("Down the path", "log scale")
         self._state = BullseyeState()
+        self._ground: QImage | None = None
+        self._ground_key: object = None
 
     def show_guidance(self, state: BullseyeState) -> None:
         """Draw this from now on."""
@@ -80,13 +82,31 @@ class Bullseye(Picture):
         reach = self._radius() * ring_fraction(distance) / distance
         return self.middle() + QPointF(x * reach, -y * reach)
 
+    def draw_ground(self, painter: QPainter) -> None:
+        """Rings and letters stand still: they are drawn once and kept."""
+        ratio = self.devicePixelRatioF()
+        key = (self.size(), ratio, self._state.path, self._state.tolerance_mm)
+        if self._ground is None or key != self._ground_key:
+            self._ground, self._ground_key = self._paint_ground(ratio), key
+        painter.drawImage(0, 0, self._ground)
+
+    def _paint_ground(self, ratio: float) -> QImage:
+        size = QSize(round(self.width() * ratio), round(self.height() * ratio))
+        ground = QImage(size, QImage.Format.Format_RGB32)
+        ground.setDevicePixelRatio(ratio)
+        ground.fill(theme.colour(theme.BAR))
+        if self._state.path is not None:
+            painter = QPainter(ground)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._draw_rings(painter)
+            self._draw_letters(painter)
+            painter.end()
+        return ground
+
     def draw(self, painter: QPainter) -> None:
-        painter.fillRect(self.rect(), theme.colour(theme.BAR))
         if self._state.path is None:
             self.say(painter, "No plan is approved")
             return
-        self._draw_rings(painter)
-        self._draw_letters(painter)
         draw_diamond(painter, self.middle(), 11.0, theme.colour(theme.PLAN))
         if self._state.guidance is not None:
             self._draw_needle(painter, self._state.guidance)

@@ -36,15 +36,18 @@ class FluoroView(Picture):
     def fitted(self) -> FittedFrame:
         return self._fitted
 
+    def draw_ground(self, painter: QPainter) -> None:
+        if self._state is None:
+            super().draw_ground(painter)
+            return
+        self._fitted.fit(self._state.frame, self.width(), self.height())
+        self._fitted.draw(painter, self.width(), self.height())
+
     def draw(self, painter: QPainter) -> None:
         state = self._state
         if state is None:
             self.say(painter, "No fluoro image yet")
             return
-        self._fitted.fit(state.frame, self.width(), self.height())
-        image = self._fitted.image()
-        if image is not None:
-            painter.drawImage(QPointF(self._fitted.left, self._fitted.top), image)
         if state.carm_from_ct is None:
             words = f"No overlay: {state.reason or 'the C-arm position is not known'}"
             middle = QPointF(self.width() / 2, self.height() - 10)

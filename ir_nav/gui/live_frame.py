@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF
-from PyQt6.QtGui import QImage
+from PyQt6.QtGui import QImage, QPainter
 
 from devices.contract import ImageSample
 from ir_nav.geometry import FloatArray
+from ir_nav.gui import theme
 from ir_nav.gui.paint import grey_image
 
 
@@ -19,7 +20,7 @@ class FittedFrame:
     def __init__(self) -> None:
         self._sample: ImageSample | None = None
         self._size = (0, 0)
-        self._pixels: NDArray[np.uint8] | None = None
+        self._image: QImage | None = None
         self.scale = 1.0
         self.left = 0.0
         self.top = 0.0
@@ -36,18 +37,30 @@ class FittedFrame:
         self.left, self.top = (width - drawn[0]) // 2, (height - drawn[1]) // 2
         how = cv2.INTER_AREA if self.scale < 1.0 else cv2.INTER_LINEAR
         scaled = cv2.resize(grey, drawn, interpolation=how)
-        self._pixels = np.ascontiguousarray(scaled, dtype=np.uint8)
+        grey = np.ascontiguousarray(scaled, dtype=np.uint8)
+        # The screen's own format: painting it is then a copy.
+        self._image = grey_image(grey).convertToFormat(QImage.Format.Format_RGB32)
 
-    def image(self) -> QImage | None:
-        """The prepared picture; draw it at (left, top)."""
-        return None if self._pixels is None else grey_image(self._pixels)
+    def draw(self, painter: QPainter, width: int, height: int) -> None:
+        """Paint the prepared frame, and black beside it."""
+        black = theme.colour(theme.IMAGE)
+        right, bottom = self.box().right(), self.box().bottom()
+        for beside in (
+            QRectF(0.0, 0.0, self.left, height),
+            QRectF(right, 0.0, width - right, height),
+            QRectF(0.0, 0.0, width, self.top),
+            QRectF(0.0, bottom, width, height - bottom),
+        ):
+            if not beside.isEmpty():
+                painter.fillRect(beside, black)
+        if self._image is not None:
+            painter.drawImage(QPointF(self.left, self.top), self._image)
 
     def box(self) -> QRectF:
         """Where the frame is drawn: overlays end with it."""
-        if self._pixels is None:
+        if self._image is None:
             return QRectF()
-        rows, columns = self._pixels.shape
-        return QRectF(self.left, self.top, columns, rows)
+        return QRectF(self.left, self.top, self._image.width(), self._image.height())
 
     def to_view(self, pixel: FloatArray) -> FloatArray:
         """Painter positions of frame pixels (..., 2 or 3); further columns are kept."""

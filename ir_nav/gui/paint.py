@@ -40,6 +40,12 @@ def colour_image(pixels: NDArray[np.uint8]) -> QImage:
     )
 
 
+def opaque_image(pixels: NDArray[np.uint8]) -> QImage:
+    """QImage over (rows, columns, 4) BGRX memory that the caller keeps alive."""
+    rows, columns, _ = pixels.shape
+    return QImage(_memory(pixels), columns, rows, pixels.strides[0], QImage.Format.Format_RGB32)
+
+
 def _memory(pixels: NDArray[np.uint8]) -> bytes:
     """PyQt takes any buffer; its type hints know only bytes."""
     return cast(bytes, pixels.data)

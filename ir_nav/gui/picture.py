@@ -32,12 +32,16 @@ class Picture(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(320, 240)
 
+    def draw_ground(self, painter: QPainter) -> None:
+        """Cover the whole view; black unless a picture does it."""
+        painter.fillRect(self.rect(), theme.colour(theme.IMAGE))
+
     def draw(self, painter: QPainter) -> None:
         """Paint the content; the base paints the frame over it."""
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), theme.colour(theme.IMAGE))
+        self.draw_ground(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self.draw(painter)
         self._draw_title(painter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QMouseEvent, QPainter, QWheelEvent
 
-from ir_nav.gui.paint import colour_image
+from ir_nav.gui.paint import opaque_image
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface
@@ -50,15 +50,19 @@ class SceneView(Picture):
             )
             self._thread.ask(self._asked)
 
+    def draw_ground(self, painter: QPainter) -> None:
+        if self._picture is None or not self._surfaces or self._thread.fault() is not None:
+            super().draw_ground(painter)
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(QRectF(self.rect()), opaque_image(self._picture.pixels))
+
     def draw(self, painter: QPainter) -> None:
         fault = self._thread.fault()
         if fault is not None:
             self.say(painter, f"No 3D view: {fault}. Everything else works.")
         elif self._picture is None or not self._surfaces:
             self.say(painter, "No surface yet" if not self._surfaces else "Preparing the 3D view")
-        else:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(QRectF(self.rect()), colour_image(self._picture.pixels))
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:

@@ -14,6 +14,8 @@ from ir_nav.imaging import LabelMap, Plane, reslice_labels, reslice_window
 
 # A plane that moved less than this, in px, shows the same picture.
 STILL_PX = 0.05
+# Labels are coarser than this on the screen: outlines stay until the plane has moved so far.
+OUTLINE_STILL_PX = 0.8
 OUTLINE_ALPHA = 0.9
 
 
@@ -25,6 +27,7 @@ class SliceImage:
         self._grey: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
         self._outline: NDArray[np.uint8] | None = None
         self._drawn: tuple[FloatArray, float, float] | None = None
+        self._outlined: FloatArray | None = None
         self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._tones: NDArray[np.uint32] = np.zeros(0, np.uint32)
 
@@ -32,6 +35,7 @@ class SliceImage:
         """Use another CT or other outlines."""
         self._images = images
         self._drawn = None
+        self._outlined = None
         self._outline = None
         if images.labels is not None:
             self._codes, self._tones = _outline_tables(images.labels, images.outlined)
@@ -47,22 +51,26 @@ class SliceImage:
         resized = self._grey.shape != (size_px[1], size_px[0])
         if resized:
             self._grey = np.empty((size_px[1], size_px[0]), np.uint8)
-        if resized or not self._same(matrix, window_hu, level_hu):
+        look = (window_hu, level_hu)
+        drawn = None if resized or self._drawn is None else self._drawn
+        if drawn is None or drawn[1:] != look or self._moved_px(matrix, drawn[0]) > STILL_PX:
             reslice_window(volume, matrix, size_px, window_hu, level_hu, self._grey)
+            self._drawn = (matrix, *look)
+        old = None if resized else self._outlined
+        if old is None or self._moved_px(matrix, old) > OUTLINE_STILL_PX:
             self._outline = self._outlines(matrix, size_px)
-            self._drawn = (matrix, window_hu, level_hu)
+            self._outlined = matrix
         outline = None if self._outline is None else colour_image(self._outline)
         return grey_image(self._grey), outline
 
-    def _same(self, matrix: FloatArray, window_hu: float, level_hu: float) -> bool:
-        if self._drawn is None or self._drawn[1:] != (window_hu, level_hu):
-            return False
+    def _moved_px(self, matrix: FloatArray, before: FloatArray) -> float:
+        """How far the plane's corners have moved at most."""
         rows, columns = self._grey.shape
         corners = np.array(
             [[0, 0, 0, 1], [columns, 0, 0, 1], [0, rows, 0, 1], [columns, rows, 0, 1]], float
         )
-        moved_mm = np.abs(corners @ (matrix - self._drawn[0]).T).max()
-        return bool(moved_mm < STILL_PX * np.linalg.norm(matrix[:3, 0]))
+        moved_mm = np.abs(corners @ (matrix - before).T).max()
+        return float(moved_mm / np.linalg.norm(matrix[:3, 0]))
 
     def _outlines(self, matrix: FloatArray, size_px: tuple[int, int]) -> NDArray[np.uint8] | None:
         labels = self._images.labels

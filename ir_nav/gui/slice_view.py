@@ -54,6 +54,7 @@ class SliceView(Picture):
         self._window_hu = DEFAULT_WINDOW_HU
         self._level_hu = DEFAULT_LEVEL_HU
         self._plane: Plane | None = None
+        self._view_from_ct: FloatArray | None = None
 
     def set_images(self, images: CaseImages) -> None:
         """Show another CT; looks at its middle."""
@@ -119,13 +120,17 @@ class SliceView(Picture):
     def plane(self) -> Plane:
         """Where the widget's pixels are in the patient."""
         if self._plane is None:
+            self._view_from_ct = None
             size = (max(self.width(), 1), max(self.height(), 1))
             self._plane = plane_through(self._centre, self._right, self._down, self.mm_per_px, size)
         return self._plane
 
     def to_view(self, point_ct_mm: ArrayLike) -> FloatArray:
         """(3,) painter position in px and depth in mm of a point in `ct`."""
-        seen = apply(self.plane().view_from_ct, point_ct_mm)
+        plane = self.plane()
+        if self._view_from_ct is None:
+            self._view_from_ct = plane.view_from_ct
+        seen = apply(self._view_from_ct, point_ct_mm)
         seen[..., :2] += 0.5
         return seen
 
@@ -137,16 +142,21 @@ class SliceView(Picture):
         self._plane = None
         super().resizeEvent(event)
 
-    def draw(self, painter: QPainter) -> None:
+    def draw_ground(self, painter: QPainter) -> None:
         size = (self.width(), self.height())
         pictures = self._image.update(self.plane(), size, self._window_hu, self._level_hu)
         if pictures is None:
-            self.say(painter, "No CT is open")
+            super().draw_ground(painter)
             return
         grey, outline = pictures
         painter.drawImage(0, 0, grey)
         if outline is not None:
             painter.drawImage(0, 0, outline)
+
+    def draw(self, painter: QPainter) -> None:
+        if self._images.volume is None:
+            self.say(painter, "No CT is open")
+            return
         self._draw_overlays(painter)
         self._draw_letters(painter)
         corner = QPointF(self.width() - 14, self.height() - 12)

@@ -58,8 +58,10 @@ class Timeline(Picture):
     def sizeHint(self) -> QSize:
         return QSize(600, 240)
 
-    def draw(self, painter: QPainter) -> None:
+    def draw_ground(self, painter: QPainter) -> None:
         painter.fillRect(self.rect(), theme.colour(theme.BAR))
+
+    def draw(self, painter: QPainter) -> None:
         state = self._state
         if state is None or not np.isfinite(state.distances_mm).any():
             self.say(painter, "No guidance is in this log" if state else "No log is open")

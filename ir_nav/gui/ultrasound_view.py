@@ -60,15 +60,18 @@ class UltrasoundView(Picture):
         """The sign at the bottom, in words."""
         return () if self._state is None else tuple(self._words(self._state)[0])
 
+    def draw_ground(self, painter: QPainter) -> None:
+        if self._state is None:
+            super().draw_ground(painter)
+            return
+        self._fitted.fit(self._state.frame, self.width(), self.height())
+        self._fitted.draw(painter, self.width(), self.height())
+
     def draw(self, painter: QPainter) -> None:
         state = self._state
         if state is None:
             self.say(painter, "No ultrasound image: connect a device that sends one in Set up")
             return
-        self._fitted.fit(state.frame, self.width(), self.height())
-        image = self._fitted.image()
-        if image is not None:
-            painter.drawImage(QPointF(self._fitted.left, self._fitted.top), image)
         if state.image_from_ct is not None:
             painter.setClipRect(self._fitted.box())
             self._draw_overlays(painter, state.image_from_ct, state.mm_per_px)

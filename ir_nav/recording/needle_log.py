@@ -76,6 +76,8 @@ class NeedleLog:
             self._queue.put(sample)
 
     def event(self, event: Event) -> None:
+        """Hand over an event. Raises TypeError here, not on the writer, when data is no JSON."""
+        json.dumps(dict(event.data))
         self._queue.put(event)
 
     def shown(self, shown: Shown) -> None:
@@ -83,7 +85,8 @@ class NeedleLog:
             self._queue.put(shown)
 
     def counts(self) -> LogCounts:
-        return LogCounts(self._received, self._logged, self._lost)
+        received, logged = self._received, self._logged
+        return LogCounts(received, logged, received - logged if self._fault else self._lost)
 
     def fault(self) -> str | None:
         """Why nothing is written any more, or None."""
@@ -120,7 +123,7 @@ class NeedleLog:
         try:
             while not (self._closing.is_set() and self._queue.empty()):
                 self._write_batch(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self._fault = f"the log cannot be written: {error}"
         finally:
             connection.close()

@@ -8,7 +8,7 @@ import numpy as np
 
 from ir_nav.geometry import FloatArray, angle_between_deg, read_only, split_offset, unit
 from ir_nav.planning import Plan, PlannedPath
-from ir_nav.recording import EventKind, LogContents, LogError
+from ir_nav.recording import EventKind, LogContents, LogError, ShownTrack
 
 # The needle rests while a sample is taken: this much of it, round the mark, is averaged.
 MARK_WINDOW_S = 1.0
@@ -30,7 +30,7 @@ class Achieved:
     """The needle where it was marked: mean over the valid ticks round at_s (Unix time).
 
     tip_ct_mm, shaft_ct (3,). start_s, end_s: the window. ticks: how many were averaged.
-    marked: False where nothing was marked and the tick nearest the target was taken.
+    marked: False where nothing was marked and the window nearest the target was taken.
     """
 
     placement: Placement
@@ -114,10 +114,7 @@ def _achieved(log: LogContents, path: PlannedPath) -> Achieved | None:
     if not shown.valid.any():
         return None
     mark = log.last(EventKind.MARK)
-    if mark is not None:
-        centre_s = mark.time_s
-    else:
-        centre_s = float(shown.now_s[int(np.nanargmin(np.abs(shown.to_target_mm)))])
+    centre_s = _nearest_s(shown, path) if mark is None else mark.time_s
     start_s, end_s = centre_s - MARK_WINDOW_S, centre_s + MARK_WINDOW_S / 2
     chosen = shown.valid & (shown.now_s >= start_s) & (shown.now_s <= end_s)
     if chosen.sum() < MIN_VALID:
@@ -133,6 +130,18 @@ def _achieved(log: LogContents, path: PlannedPath) -> Achieved | None:
         int(chosen.sum()),
         mark is not None,
     )
+
+
+def _nearest_s(shown: ShownTrack, path: PlannedPath) -> float:
+    """Time of the valid tick in whose window the tip was nearest the target on average, so that a
+    needle on its way through does not pass for one at rest."""
+    times = shown.now_s[shown.valid]
+    distances = np.linalg.norm(shown.tip_ct_mm[shown.valid] - path.target_ct_mm, axis=1)
+    first = np.searchsorted(times, times - MARK_WINDOW_S, "left")
+    after = np.searchsorted(times, times + MARK_WINDOW_S / 2, "right")
+    sums = np.concatenate([[0.0], np.cumsum(distances)])
+    means = (sums[after] - sums[first]) / (after - first)
+    return float(times[int(np.argmin(np.where(after - first >= MIN_VALID, means, np.inf)))])
 
 
 def _entry_error(path: PlannedPath, achieved: Achieved) -> float:

@@ -59,7 +59,7 @@ def write_report(
     started = datetime.fromtimestamp(log.started_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
     story: list[Any] = [
         Paragraph("Needle procedure report", TITLE),
-        Paragraph(f"{started} · {log.software} · log {log.path.name}", BODY),
+        Paragraph(_escape(f"{started} · {log.software} · log {log.path.name}"), BODY),
         Spacer(1, 4 * mm),
         Paragraph("Planned against achieved", HEAD),
         _table(_result_rows(result)),
@@ -71,7 +71,7 @@ def write_report(
         _table(_setup_rows(log, result)),
     ]
     for caption, png in (pictures or {}).items():
-        story += [Paragraph(caption, HEAD), _picture(png)]
+        story += [Paragraph(_escape(caption), HEAD), _picture(png)]
     story += [Paragraph("Events", HEAD), _table(_event_rows(log))]
     document.build(story, onFirstPage=_footer, onLaterPages=_footer)
 
@@ -86,7 +86,7 @@ def _footer(canvas: Any, document: Any) -> None:
 
 
 def _table(rows: list[list[str]]) -> Table:
-    cells = [[Paragraph(text, BODY) for text in row] for row in rows]
+    cells = [[Paragraph(_escape(text), BODY) for text in row] for row in rows]
     widths = {2: (0.42, 0.58), 3: (0.16, 0.2, 0.64), 4: (0.34, 0.22, 0.22, 0.22)}[len(rows[0])]
     table = Table(cells, colWidths=[WIDTH * width for width in widths], repeatRows=1)
     table.setStyle(
@@ -149,7 +149,7 @@ def _event_rows(log: LogContents) -> list[list[str]]:
     rows = [["Time", "Kind", "What"]]
     for event in log.events[:400]:
         since_s = event.time_s - log.started_s
-        rows.append([f"{since_s:.1f} s", str(event.kind), _escape(event.text)])
+        rows.append([f"{since_s:.1f} s", str(event.kind), event.text])
     return rows
 
 
@@ -245,4 +245,5 @@ def _point(point: tuple[float, ...]) -> str:
 
 
 def _escape(text: str) -> str:
+    """A Paragraph takes markup; names and notes of users are none."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

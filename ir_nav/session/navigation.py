@@ -286,32 +286,52 @@ def _ultrasound(
     mm_per_px = float(np.linalg.norm(probe_from_image[:3, 0]))
     normal = np.cross(probe_from_image[:3, 0], probe_from_image[:3, 1])
     probe_from_image[:3, 2] = unit(normal)
-    reason: str | None = None
     rate_hz = streams.ultrasound.rate_hz(now_s)
+    ct_from_reference, unregistered = _registered(tree, now_s)
+    if not entry.calibrated:
+        ct_from_reference, unregistered = None, "the probe is not calibrated"
+    unseen: str | None = None
     for frame in frames:
         try:
-            ct_from_probe = _ct_from_tool(streams, tree, Role.PROBE, frame.source_s, now_s)
+            reference_from_probe = _reference_from_probe(streams, frame.source_s)
         except FrameError as error:
-            reason = reason or str(error)
+            unseen = unseen or str(error)
             continue
-        image_from_ct = read_only(np.linalg.inv(ct_from_probe @ probe_from_image))
+        reference_from_image = reference_from_probe @ probe_from_image
+        image_from_ct = None
+        if ct_from_reference is not None:
+            image_from_ct = read_only(np.linalg.inv(ct_from_reference @ reference_from_image))
         return UltrasoundState(
-            frame, image_from_ct, mm_per_px, None, now_s - frame.source_s, rate_hz
+            frame,
+            image_from_ct,
+            read_only(reference_from_image),
+            mm_per_px,
+            unregistered,
+            now_s - frame.source_s,
+            rate_hz,
         )
     newest = frames[0]
-    return UltrasoundState(newest, None, mm_per_px, reason, now_s - newest.source_s, rate_hz)
+    age_s = now_s - newest.source_s
+    return UltrasoundState(newest, None, None, mm_per_px, unseen, age_s, rate_hz)
 
 
-def _ct_from_tool(
-    streams: Streams, tree: FrameTree, role: Role, time_s: float, now_s: float
-) -> FloatArray:
-    """ct_from_tool (4, 4) at a source time; raises FrameError when it is not known."""
-    if role not in streams.poses or Role.REFERENCE not in streams.poses:
-        raise FrameError(f"no {role} in this room")
-    ct_from_reference = tree.transform(Frame.CT, Frame.REFERENCE, now_s).matrix
+def _registered(tree: FrameTree, now_s: float) -> tuple[FloatArray | None, str | None]:
+    """ct_from_reference (4, 4), or why there is none."""
+    try:
+        return tree.transform(Frame.CT, Frame.REFERENCE, now_s).matrix, None
+    except FrameError as error:
+        return None, str(error)
+
+
+def _reference_from_probe(streams: Streams, time_s: float) -> FloatArray:
+    """(4, 4) at a source time; the tracker stands in where the room has no reference."""
+    if Role.PROBE not in streams.poses:
+        raise FrameError("no probe in this room")
+    tracker_from_probe = streams.poses[Role.PROBE].at(time_s)
+    if Role.REFERENCE not in streams.poses:
+        return tracker_from_probe
     tracker_from_reference = streams.poses[Role.REFERENCE].at(time_s)
-    tracker_from_tool = streams.poses[role].at(time_s)
-    return np.asarray(ct_from_reference @ rigid_inverse(tracker_from_reference) @ tracker_from_tool)
+    return np.asarray(rigid_inverse(tracker_from_reference) @ tracker_from_probe)
 
 
 def _fluoro(room: Room, streams: Streams, tree: FrameTree, now_s: float) -> FluoroState | None:

@@ -19,6 +19,10 @@ PointMm = tuple[float, float, float]
 Name = Annotated[str, Field(min_length=1, max_length=20)]
 
 
+MAX_PIXEL_ANISOTROPY = 0.15
+MAX_IMAGE_SKEW = 0.1
+
+
 class RoomError(ValueError):
     """A room file cannot be used; names the file, the key and the cure."""
 
@@ -48,12 +52,14 @@ class ToolEntry(_Strict):
 
 class UltrasoundEntry(_Strict):
     """Ultrasound images. probe_from_image: 4x4, from (u px, v px, 0, 1) to mm at the probe's
-    sensor; it carries the pixel size."""
+    sensor; it carries the pixel size. calibrated: false where the matrix is a stand-in: then no
+    overlay is drawn on the image."""
 
     device: str
     image: Name
     depth_mm: Annotated[float, Field(gt=0.0, le=400.0)]
     probe_from_image: Matrix
+    calibrated: bool = True
 
     @property
     def matrix(self) -> FloatArray:
@@ -63,11 +69,14 @@ class UltrasoundEntry(_Strict):
     def _is_a_similarity(self) -> UltrasoundEntry:
         matrix = np.array(self.probe_from_image)
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
-        if scale.min() < 1e-6 or abs(scale[0] - scale[1]) > 0.02 * scale[0]:
-            raise ValueError("probe_from_image: columns u and v must have the same pixel size")
+        if not np.isfinite(matrix).all() or scale.min() < 1e-6:
+            raise ValueError("probe_from_image: a column has no length, or is not finite")
+        # Calibrations that were fitted freely, as PLUS does, are a little anisotropic and skew.
+        if abs(scale[0] - scale[1]) > MAX_PIXEL_ANISOTROPY * scale[0]:
+            raise ValueError("probe_from_image: u and v have very different pixel sizes")
         rigid = matrix.copy()
         rigid[:3, :3] /= scale
-        if fault := rigidity_fault(rigid):
+        if fault := rigidity_fault(rigid, MAX_IMAGE_SKEW):
             raise ValueError(f"probe_from_image: {fault}")
         return self
 

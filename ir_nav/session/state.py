@@ -97,10 +97,13 @@ class UltrasoundState:
     image_from_ct: (4, 4) affine from CT mm to (u px, v px, w, 1) at the time the image was
     acquired; `mm_per_px` is the pixel pitch and w is in mm square to the image. None with a
     reason while the pose is not known: then nothing of the CT may be drawn on the frame.
+    reference_from_image: (4, 4), from (u px, v px, 0, 1) to mm at the patient reference, or at
+    the tracker in a room without a reference; None while the probe's pose is not known.
     """
 
     frame: ImageSample
     image_from_ct: FloatArray | None
+    reference_from_image: FloatArray | None
     mm_per_px: float
     reason: str | None
     age_s: float

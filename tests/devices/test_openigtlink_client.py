@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from devices.contract import (
-    ConnectionLost,
+    ConnectionLostError,
     Device,
     DeviceError,
 )
@@ -129,7 +129,7 @@ def test_peer_closes(peer: RawPeer, sink: Collected, sent: bytes, reason: str) -
         used_s = time.process_time()
         time.sleep(0.2)
         assert time.process_time() - used_s < 0.15, "spins after the peer closed"
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(ConnectionLostError):
             client.send_text("N", "x")
 
 
@@ -158,7 +158,7 @@ def test_sending_to_a_peer_that_does_not_read_is_bounded(peer: RawPeer, sink: Co
                 client.send(message, timeout_s=0.3)
 
         started_s = time.monotonic()
-        with pytest.raises(ConnectionLost, match="took no data"):
+        with pytest.raises(ConnectionLostError, match="took no data"):
             flood()
         assert time.monotonic() - started_s < 6.0
         assert client.fault()

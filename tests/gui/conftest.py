@@ -88,7 +88,7 @@ class Made:
         matrix[:3, 3] = (100.0, 100.0, depth_mm)
         frame = ImageSample("US", np.zeros((200, 200), np.uint8), np.eye(4), NOW_S, NOW_S)
         reason = None if known else "the probe is out of view"
-        return UltrasoundState(frame, matrix if known else None, 0.5, reason, 0.02, 25.0)
+        return UltrasoundState(frame, matrix if known else None, None, 0.5, reason, 0.02, 25.0)
 
     def fluoro(self, known: bool = True) -> FluoroState:
         """The source 500 mm in front of the patient, looking to the back."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -26,3 +29,11 @@ def image_sample(number: int, received_s: float) -> ImageSample:
 
 def text_sample(text: str) -> TextSample:
     return TextSample("Says", text, 5.0, 6.0)
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+    """Poll until true; the deadline only matters when the test fails."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.005)

@@ -23,8 +23,7 @@ from ir_nav.recording import (
     read_log,
     read_poses,
 )
-from tests.devices.support import wait_for
-from tests.recording.samples import image_sample, pose_sample, text_sample
+from tests.recording.samples import image_sample, pose_sample, text_sample, wait_for
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QGridLayout, QProgressBar, QPushButton, QVBoxLayout
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
@@ -15,6 +15,7 @@ from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.panels import BreathingPanel
 from ir_nav.gui.rail import StatusList, status_rows
 from ir_nav.gui.scene_records import Overlays
+from ir_nav.gui.sweep_view import SweepView
 from ir_nav.gui.ultrasound_view import UltrasoundView
 from ir_nav.session.case import Case, read_room_case
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
@@ -151,6 +152,7 @@ class SetUpPage(Page):
         self._cards = tuple(CalibrationCard(desk, role) for role in (Role.NEEDLE, Role.STYLUS))
         self._ultrasound = UltrasoundView()
         self._fluoro = FluoroView()
+        self.sweep = SweepView()
         self._notes, self._breath = Pace(NOTES_S), Pace(BREATH_S)
         self._build()
 
@@ -183,7 +185,11 @@ class SetUpPage(Page):
         pictures = QVBoxLayout()
         pictures.setSpacing(theme.GAP)
         pictures.addWidget(self._ultrasound, 3)
-        pictures.addWidget(self._fluoro, 2)
+        beneath = QHBoxLayout()
+        beneath.setSpacing(theme.GAP)
+        beneath.addWidget(self._fluoro, 1)
+        beneath.addWidget(self.sweep, 1)
+        pictures.addLayout(beneath, 2)
         page = QGridLayout(self)
         page.setContentsMargins(*gap_margins())
         page.setSpacing(theme.GAP)
@@ -194,11 +200,13 @@ class SetUpPage(Page):
     def show_state(self, state: NavigationState) -> None:
         self._ultrasound.show_frame(state.ultrasound, Overlays(), None)
         self._fluoro.show_frame(state.fluoro, Overlays())
+        self.sweep.show_frame(state.ultrasound)
         if self._breath.due(state.now_s):
             self._breathing.show_breathing(state.breathing, state.now_s)
         if not self._notes.due(state.now_s):
             return
         room = self.session.room
+        self._fluoro.setVisible(room is None or room.fluoro is not None)
         if room is not None:
             self._room.setText(room.name)
             count = len(room.devices)
@@ -219,6 +227,7 @@ class SetUpPage(Page):
         The case it names is read when no CT is open yet.
         """
         self.desk.remember_folder("room", path)
+        self.sweep.forget()
         if not self.desk.attempt(lambda: self.session.open_room(path), f"Opened {path.name}"):
             return
         room = self.session.room
