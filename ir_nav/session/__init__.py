@@ -1,0 +1,1 @@
+"""The only mutable object of the application, and what surrounds it."""
