@@ -18,7 +18,7 @@ FOCUS_STRUCTURES = ("lesion", "liver")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patient:
-    """The patient and the files the console reads.
+    """The patient and the files the console reads (absolute paths).
 
     focus_mm (3,): the region of interest in `ct`; fiducials_mm (n, 3) on the skin round it.
     """
@@ -47,7 +47,14 @@ def real_patient(
     """A CT with its label map; fiducials are stuck on the skin round the focus."""
     anatomy = load_anatomy(ct, labels, names_csv)
     focus = _focus(anatomy) if focus_mm is None else focus_mm
-    return Patient(anatomy, ct, labels, names_csv, focus, place_fiducials(anatomy, focus))
+    return Patient(
+        anatomy,
+        ct.resolve(),
+        labels.resolve(),
+        None if names_csv is None else names_csv.resolve(),
+        focus,
+        place_fiducials(anatomy, focus),
+    )
 
 
 def _focus(anatomy: Anatomy) -> FloatArray:

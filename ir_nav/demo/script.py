@@ -190,6 +190,7 @@ class Player:
     def __init__(self, script: Script, remote: Remote, ended: Callable[[str | None], None]) -> None:
         self._script = script
         self._ended = ended
+        self._remote = remote
         self._wait: Wait | None = None
         self._deadline_s = 0.0
         self._timer = remote.every(POLL_S, self._poll)
@@ -199,6 +200,10 @@ class Player:
         if self._timer.isActive():
             self._timer.stop()
             self._ended(why)
+
+    def _in_vain(self, wait: Wait) -> str:
+        said = f"; the console says: {self._remote.banner}" if self._remote.banner else ""
+        return f"waited {wait.timeout_s:.0f} s in vain until {wait.what}{said}"
 
     def _poll(self) -> None:
         try:

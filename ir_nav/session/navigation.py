@@ -88,7 +88,7 @@ def navigate(inputs: Inputs, now_s: float) -> NavigationState:
     newest = {role: buffer.latest() for role, buffer in streams.poses.items()}
     tools = tuple(streams.tool_status(role, sample, now_s) for role, sample in newest.items())
     tree = _frame_tree(inputs, newest, tools)
-    breathing = _breathing(inputs.breathing, streams)
+    breathing = _breathing(inputs.breathing, streams, now_s)
     forbidden = _refusal(inputs, tools, breathing)
     tip: TipState | None = None
     guidance: Guidance | None = None
@@ -200,11 +200,15 @@ def _stylus_tip(tree: FrameTree, now_s: float) -> FloatArray | None:
     return read_only(ct_from_tip.matrix[:3, 3])
 
 
-def _breathing(model: BreathingModel | None, streams: Streams) -> BreathingState | None:
+def _breathing(
+    model: BreathingModel | None, streams: Streams, now_s: float
+) -> BreathingState | None:
     """Phase from the mean of the last tenth of a second; None where the reference is not seen."""
     buffer = streams.poses.get(Role.REFERENCE)
     newest = buffer.latest() if buffer else None
     if model is None or buffer is None or newest is None:
+        return None
+    if now_s - newest.received_s > STALE_AFTER_S:
         return None
     recent = buffer.since(newest.received_s - 0.12)[-PHASE_POSES:]
     positions = [sample.matrix[:3, 3] for sample in recent if sample.matrix is not None]

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigidity_fault
 from ir_nav.session.state import Role, Source
 
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
-PointMm = tuple[float, float, float]
+PointMm = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+PixelMm = Annotated[float, Field(gt=0.0, le=10.0)]
+Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=20)]
 
 
@@ -87,9 +89,9 @@ class FluoroEntry(_Strict):
     device: str
     image: Name
     sid_mm: Annotated[float, Field(gt=100.0, le=3000.0)]
-    pixel_mm: tuple[float, float]
-    size_px: tuple[int, int]
-    principal_px: tuple[float, float]
+    pixel_mm: tuple[PixelMm, PixelMm]
+    size_px: tuple[Pixels, Pixels]
+    principal_px: tuple[FiniteFloat, FiniteFloat]
     tracker_from_carm: Matrix
 
     @property

@@ -1,0 +1,253 @@
+"""Commands of a session: in order they work, out of order they say what to do first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ir_nav.planning import PlanError
+from ir_nav.recording import EventKind, LogError, read_log
+from ir_nav.session.collection import CollectionKind
+from ir_nav.session.errors import SessionError
+from ir_nav.session.session import Session
+from ir_nav.session.state import Role
+from ir_nav.session.touching import Fiducial
+from tests.session.rig import (
+    NEEDLE_TIP,
+    NOW_S,
+    STYLUS_TIP,
+    TRACKER_FROM_REFERENCE,
+    Rig,
+    calibration,
+    registration,
+    volume,
+)
+
+FIDUCIALS = tuple(Fiducial(n, p) for n, p in zip("ABC", [(0, 0, 0), (90, 0, 0), (0, 90, 0)], strict=True))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(Clock())
+
+
+def with_streams(session: Session) -> Rig:
+    rig = Rig()
+    session.room, session.streams = rig.room, rig.streams
+    return rig
+
+
+def planned(session: Session) -> Session:
+    session.load_case(volume())
+    session.set_target((0.0, 0.0, 0.0), "liver")
+    session.set_entry((0.0, -80.0, 0.0))
+    session.approve_plan("P")
+    return session
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (lambda s: s.set_target((0, 0, 0)), "open a CT first"),
+        (lambda s: s.set_entry((0, 0, 0)), "open a CT first"),
+        (lambda s: s.set_fiducials(FIDUCIALS), "open a CT first"),
+        (lambda s: s.approve_plan(), "open a CT first"),
+        (lambda s: s.load_plan(Path("x.json")), "CT|no such plan"),
+        (lambda s: s.save_plan(Path("x.json")), "approve a path first"),
+        (lambda s: s.undo(), "nothing to undo"),
+        (lambda s: s.connect(), "open a room file first"),
+        (lambda s: s.start_collection(CollectionKind.PIVOT, Role.NEEDLE), "connect the devices first"),
+        (lambda s: s.finish_collection(), "start pivoting first"),
+        (lambda s: s.start_touching(), "connect the devices first"),
+        (lambda s: s.undo_touch(), "no point was touched yet"),
+        (lambda s: s.accept_registration(), "touch at least three fiducials first"),
+        (lambda s: s.mark("here"), "no log is being written"),
+    ],
+)
+def test_a_command_out_of_order_says_what_comes_first(
+    session: Session, command: Callable[[Session], Any], words: str
+) -> None:
+    with pytest.raises((SessionError, PlanError), match=words):
+        command(session)
+
+
+def test_points_outside_the_ct_or_not_finite_are_refused(session: Session) -> None:
+    session.load_case(volume())
+    for point, words in (
+        ((0.0, 0.0, 200.1), "lies outside the CT"),
+        ((np.nan, 0.0, 0.0), "needs three numbers"),
+        ((0.0, 0.0), "needs three numbers"),
+    ):
+        with pytest.raises(SessionError, match=f"the target {words}"):
+            session.set_target(point)
+        with pytest.raises(SessionError, match=f"the entry {words}"):
+            session.set_entry(point)
+    session.set_target((0.0, 0.0, 200.0))
+
+
+def test_a_plan_needs_both_ends_and_a_length_within_the_protocol(session: Session) -> None:
+    session.load_case(volume())
+    session.set_target((0.0, 0.0, 0.0))
+    with pytest.raises(SessionError, match="place the target and the entry first"):
+        session.approve_plan()
+    for entry in ((0.0, -10.0, 0.0), (0.0, -180.0, 0.0)):
+        session.set_entry(entry)
+        with pytest.raises(SessionError, match=r"is \d+ mm long; .*allows 30 to 150 mm"):
+            session.approve_plan()
+    assert session.plan is None
+
+
+def test_undo_walks_back_point_by_point(session: Session) -> None:
+    session.load_case(volume())
+    session.set_target((1.0, 2.0, 3.0))
+    session.set_entry((0.0, -80.0, 0.0))
+    session.set_target((9.0, 9.0, 9.0))
+    session.undo()
+    np.testing.assert_array_equal(session.draft.target_ct_mm, (1.0, 2.0, 3.0))
+    session.undo()
+    assert session.draft.entry_ct_mm is None
+    session.undo()
+    assert session.draft.target_ct_mm is None
+
+
+def test_a_plan_goes_to_a_file_and_only_back_to_its_own_ct(
+    session: Session, tmp_path: Path
+) -> None:
+    planned(session).save_plan(tmp_path / "p.json")
+    first = session.plan
+    session.load_case(volume())
+    session.load_plan(tmp_path / "p.json")
+    assert session.plan == first
+    session.load_case(volume("another"))
+    with pytest.raises(PlanError, match="belongs to another CT"):
+        session.load_plan(tmp_path / "p.json")
+    assert session.plan is None
+
+
+def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
+    planned(session)
+    session.registration = session.candidate = registration()
+    session.load_case(volume("another"), fiducials=FIDUCIALS)
+    assert session.plan is None
+    assert session.draft.path is None
+    assert session.registration is None
+    assert session.candidate is None
+    assert session.rooms is None
+    with pytest.raises(SessionError, match="nothing to undo"):
+        session.undo()
+
+
+def test_disconnecting_drops_what_was_measured_with_the_devices(session: Session) -> None:
+    with_streams(session)
+    session.needle, session.stylus = calibration(NEEDLE_TIP, True), calibration(STYLUS_TIP, False)
+    session.registration = registration()
+    session.disconnect()
+    assert session.streams is None
+    assert session.registration is None
+    assert session.breathing is None
+    assert session.needle.tool_from_tip is None
+    assert session.stylus.tool_from_tip is None
+    assert session.needle.missing() == "pivot it"
+
+
+def test_only_tools_of_the_room_are_collected_and_only_needles_spun(session: Session) -> None:
+    with_streams(session)
+    with pytest.raises(SessionError, match="only a needle is spun"):
+        session.start_collection(CollectionKind.SPIN, Role.STYLUS)
+    streams = session.streams
+    assert streams is not None
+    del streams.poses[Role.STYLUS]
+    with pytest.raises(SessionError, match="this room has no stylus"):
+        session.start_collection(CollectionKind.PIVOT, Role.STYLUS)
+
+
+@pytest.mark.parametrize(
+    ("tre_mm", "confirmed", "words"),
+    [
+        (4.9, False, None),
+        (5.1, False, "5.1 mm predicted at the target: confirm to accept it"),
+        (5.1, True, None),
+        (14.9, True, None),
+        (15.1, True, "15.1 mm predicted at the target: touch the points again"),
+    ],
+)
+def test_a_registration_is_accepted_by_its_error_at_the_target(
+    session: Session, tre_mm: float, confirmed: bool, words: str | None
+) -> None:
+    """Gates of the yardsticks: below 5 mm, 5 to 15 mm when confirmed, never above."""
+    planned(session)
+    base = registration()
+    scale = tre_mm / base.tre_mm((0.0, 0.0, 0.0))
+    session.candidate = type(base)(
+        base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
+        base.points_ct_mm, base.created_s,
+    )  # fmt: skip
+    if words is None:
+        session.accept_registration(confirmed)
+        assert session.registration is session.candidate
+    else:
+        with pytest.raises(SessionError, match=words):
+            session.accept_registration(confirmed)
+        assert session.registration is None
+
+
+def test_a_registration_wants_a_plan_first(session: Session) -> None:
+    session.candidate = registration()
+    with pytest.raises(SessionError, match="approve a plan first"):
+        session.accept_registration()
+
+
+def test_breathing_is_learnt_after_it_was_watched(session: Session) -> None:
+    rig = with_streams(session)
+    session.watch_breathing_again()
+    for step in range(15 * 60):
+        time_s = NOW_S + step / 60
+        place = TRACKER_FROM_REFERENCE.copy()
+        place[2, 3] += 6.0 * np.sin(np.pi * step / 240) ** 4
+        rig.send(Role.REFERENCE, place, time_s)
+        if step % 30 == 0:
+            session.tick(time_s)
+            assert (session.breathing is not None) == (step / 60 >= 12.0)
+    assert session.breathing is not None
+    assert session.breathing.axis_tracker[2] == pytest.approx(1.0, abs=1e-3)
+    session.watch_breathing_again()
+    assert session.breathing is None
+
+
+def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
+    planned(session)
+    session.start_log(tmp_path / "a.irlog")
+    rig = with_streams(session)
+    rig.streams.log = session.journal.log
+    session.needle = calibration(NEEDLE_TIP, True)
+    session.candidate = registration()
+    session.accept_registration()
+    rig.all_seen()
+    session.breathing = None
+    first = session.tick(NOW_S)
+    assert first.refusal is not None
+    session.mark("at the target")
+    session.close()
+    log = read_log(tmp_path / "a.irlog")
+    kinds = [event.kind for event in log.events]
+    for kind in (EventKind.CASE, EventKind.PLAN, EventKind.REGISTRATION, EventKind.GUIDANCE, EventKind.MARK):
+        assert kind in kinds
+    accepted = log.last(EventKind.REGISTRATION)
+    assert accepted is not None
+    assert accepted.data["fre_mm"] == 0.5
+    assert log.shown.reasons == (first.refusal.reason,)
+    assert log.sample_counts["NeedleToTracker"] == 43
+    with pytest.raises(LogError, match="never written over"):
+        session.start_log(tmp_path / "a.irlog")
