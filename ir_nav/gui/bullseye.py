@@ -85,7 +85,9 @@ class Bullseye(Picture):
     def draw_ground(self, painter: QPainter) -> None:
         """Rings and letters stand still: they are drawn once and kept."""
         ratio = self.devicePixelRatioF()
-        key = (self.size(), ratio, self._state.path, self._state.tolerance_mm)
+        path = self._state.path
+        ends = None if path is None else (*path.entry_ct_mm, *path.target_ct_mm)
+        key = (self.width(), self.height(), ratio, ends, self._state.tolerance_mm)
         if self._ground is None or key != self._ground_key:
             self._ground, self._ground_key = self._paint_ground(ratio), key
         painter.drawImage(0, 0, self._ground)

@@ -108,11 +108,13 @@ def draw_label(
     return width
 
 
+@lru_cache(maxsize=1024)
 def text_width(text: str, px: int, weight: int) -> float:
     """Advance of one line."""
     return float(QFontMetricsF(theme.font(px, weight)).horizontalAdvance(text))
 
 
+@lru_cache(maxsize=1024)
 def fitting(text: str, px: int, weight: int, width: float) -> str:
     """The text, shortened with an ellipsis to a width."""
     metrics = QFontMetricsF(theme.font(px, weight))
@@ -229,17 +231,40 @@ def draw_pill(
     painter: QPainter, middle: QPointF, lines: list[str], name: str, width: float
 ) -> None:
     """A rounded sign with one or more lines, its middle at the bottom edge's `middle`."""
+    device = painter.device()
+    ratio = device.devicePixelRatio() if device is not None else 1.0
+    sign = _pill(tuple(lines), name, width, ratio)
+    wide, height = sign.width() / ratio, sign.height() / ratio
+    painter.drawImage(
+        QPointF(round(middle.x() - wide / 2), round(middle.y() - height)),
+        sign,
+    )
+
+
+@lru_cache(maxsize=32)
+def _pill(lines: tuple[str, ...], name: str, width: float, ratio: float) -> QImage:
     px = theme.BODY if width > 420 else theme.NOTE
     wrapped = [part for line in lines for part in wrap(line, px, theme.STRONG, width - 40.0)]
-    height = len(wrapped) * (px + 6.0) + 12.0
-    wide = max(text_width(line, px, theme.STRONG) for line in wrapped) + 32.0
-    box = QRectF(middle.x() - wide / 2, middle.y() - height, wide, height)
+    height = len(wrapped) * (px + 6.0) + 14.0
+    wide = max(text_width(line, px, theme.STRONG) for line in wrapped) + 34.0
+    image = QImage(
+        int(np.ceil(wide * ratio)),
+        int(np.ceil(height * ratio)),
+        QImage.Format.Format_ARGB32_Premultiplied,
+    )
+    image.setDevicePixelRatio(ratio)
+    image.fill(0)
+    box = QRectF(1.0, 1.0, wide - 2.0, height - 2.0)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(theme.colour(name), 1.5))
     painter.setBrush(theme.colour(theme.BAR, 0.86))
     painter.drawRoundedRect(box, min(height / 2, 17.0), min(height / 2, 17.0))
     painter.setFont(theme.font(px, theme.STRONG))
     painter.setPen(theme.colour(theme.TEXT_1))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, "\n".join(wrapped))
+    painter.end()
+    return image
 
 
 @lru_cache(maxsize=128)

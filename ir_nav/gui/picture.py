@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
+from PyQt6.QtGui import QImage, QPainter, QPainterPath, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.paint import draw_label, fitting
+
+CORNER_PX = theme.RADIUS + 2
+
+
+@lru_cache(maxsize=4)
+def _corners(ratio: float) -> tuple[QImage, QImage, QImage, QImage]:
+    """Upper left, upper right, lower left, lower right: the window's colour outside the arc."""
+    side = 2 * CORNER_PX
+    whole = QImage(
+        round(side * ratio), round(side * ratio), QImage.Format.Format_ARGB32_Premultiplied
+    )
+    whole.setDevicePixelRatio(ratio)
+    whole.fill(0)
+    painter = QPainter(whole)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    box = QRectF(0, 0, side, side)
+    outside = QPainterPath()
+    outside.addRect(box)
+    outside.addRoundedRect(box, theme.RADIUS, theme.RADIUS)
+    painter.fillPath(outside, theme.colour(theme.WINDOW))
+    painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
+    painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+    painter.end()
+    half = round(CORNER_PX * ratio)
+    first, second, third, fourth = (
+        whole.copy(x, y, half, half) for y in (0, half) for x in (0, half)
+    )
+    return first, second, third, fourth
 
 
 class Picture(QWidget):
@@ -71,11 +101,22 @@ class Picture(QWidget):
             )
 
     def _draw_frame(self, painter: QPainter) -> None:
-        box = QRectF(self.rect())
-        corners = QPainterPath()
-        corners.addRect(box)
-        corners.addRoundedRect(box, theme.RADIUS, theme.RADIUS)
-        painter.fillPath(corners, theme.colour(theme.WINDOW))
-        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+        """Straight edges as filled strips and the corners from one kept picture: stroking a
+        rounded rectangle costs as much as the slice inside it."""
+        width, height, corner = self.width(), self.height(), CORNER_PX
+        if width < 2 * corner or height < 2 * corner:
+            return
+        line = theme.colour(theme.LINE)
+        for x, y, wide, tall in (
+            (corner, 0, width - 2 * corner, 1),
+            (corner, height - 1, width - 2 * corner, 1),
+            (0, corner, 1, height - 2 * corner),
+            (width - 1, corner, 1, height - 2 * corner),
+        ):
+            painter.fillRect(x, y, wide, tall, line)
+        device = painter.device()
+        ratio = device.devicePixelRatio() if device is not None else 1.0
+        for index, picture in enumerate(_corners(ratio)):
+            x = 0 if index % 2 == 0 else width - corner
+            y = 0 if index < 2 else height - corner
+            painter.drawImage(QPointF(x, y), picture)

@@ -10,10 +10,10 @@ from threading import Condition, Thread
 from ir_nav.gui.scene_request import ScenePicture, SceneRequest
 from ir_nav.gui.scene_vtk import SceneUnavailableError, VtkScene
 
-FASTEST_S = 1.0 / 12.0
+FASTEST_S = 1.0 / 10.0
 # The slice views and the tick share the cores with this thread: it works at most this part of
 # the time.
-SHARE = 0.35
+SHARE = 0.25
 # Rendering that keeps taking longer is done at half the size, until it is quick again.
 SLOW_MS = 90.0
 QUICK_MS = 20.0

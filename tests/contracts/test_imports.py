@@ -35,7 +35,9 @@ def imported(path: Path) -> set[str]:
 
 
 def test_the_contracts_of_setup_cfg_hold() -> None:
-    script = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports('setup.cfg'))"
+    script = (
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports('setup.cfg'))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )

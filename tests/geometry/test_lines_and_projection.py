@@ -32,9 +32,7 @@ def test_rotation_along_is_right_handed_with_z_on_the_direction(
 
 
 @given(VECTORS, VECTORS)
-def test_up_is_kept_as_well_as_it_can(
-    direction: tuple[float, ...], up: tuple[float, ...]
-) -> None:
+def test_up_is_kept_as_well_as_it_can(direction: tuple[float, ...], up: tuple[float, ...]) -> None:
     assume(10.0 < angle_between_deg(direction, up) < 170.0)
     right, kept = perpendicular_basis(direction, up)
     assert abs(np.dot(kept, direction)) < 1e-9

@@ -68,7 +68,9 @@ def test_points_are_turned_and_shifted_directions_only_turned() -> None:
     quarter = rigid(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), (10.0, 20.0, 30.0))
     transform = Transform(Frame.TRACKER, Frame.NEEDLE, quarter)
     np.testing.assert_allclose(transform.apply((1.0, 2.0, 3.0)), (8.0, 21.0, 33.0))
-    np.testing.assert_allclose(transform.apply([(1.0, 0, 0), (0, 0, 0)]), [(10, 21, 30), (10, 20, 30)])
+    np.testing.assert_allclose(
+        transform.apply([(1.0, 0, 0), (0, 0, 0)]), [(10, 21, 30), (10, 20, 30)]
+    )
     np.testing.assert_allclose(transform.rotate((1.0, 2.0, 3.0)), (-2.0, 1.0, 3.0))
 
 

@@ -42,9 +42,7 @@ def test_two_branches_meet_at_the_tracker() -> None:
 
 
 def test_a_frame_to_itself_is_identity_even_when_nothing_is_known() -> None:
-    np.testing.assert_array_equal(
-        FrameTree().transform(Frame.CT, Frame.CT, 0.0).matrix, np.eye(4)
-    )
+    np.testing.assert_array_equal(FrameTree().transform(Frame.CT, Frame.CT, 0.0).matrix, np.eye(4))
 
 
 def test_a_stale_link_says_by_how_much() -> None:

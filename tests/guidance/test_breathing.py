@@ -36,7 +36,9 @@ def test_axis_sign_rest_and_depth_are_found(seed: int, power: int) -> None:
     times, positions, axis = breaths(seed, 6.0, power)
     model = learn_breathing(times, positions)
     assert model.breathes
-    off_deg = np.degrees(np.arctan2(np.linalg.norm(np.cross(model.axis_tracker, axis)), model.axis_tracker @ axis))
+    off_deg = np.degrees(
+        np.arctan2(np.linalg.norm(np.cross(model.axis_tracker, axis)), model.axis_tracker @ axis)
+    )
     assert off_deg < 1.5  # with its sign: towards inspiration
     assert model.phase_mm(REST) == pytest.approx(0.0, abs=0.2)
     np.testing.assert_allclose(model.expiration_tracker_mm, REST, atol=0.35)
@@ -100,6 +102,6 @@ def test_positions_that_do_not_fit_the_times_are_refused(shape: tuple[int, ...])
 
 def test_a_model_of_its_own_numbers() -> None:
     model = BreathingModel(np.array([0.0, 0.0, 1.0]), REST, 8.0, 2.0, 12.0)
-    assert model.phase_mm(REST + (5.0, 5.0, 1.5)) == pytest.approx(1.5)
+    assert model.phase_mm(np.add(REST, (5.0, 5.0, 1.5))) == pytest.approx(1.5)
     assert model.inside(2.0)
     assert not model.inside(-2.01)

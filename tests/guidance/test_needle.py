@@ -67,7 +67,7 @@ def test_angles_near_zero_keep_their_precision(angle_deg: float) -> None:
 
 @pytest.mark.parametrize("shaft", [(1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (1.0, 0.1, 0.0)])
 def test_a_shaft_that_never_meets_the_target_plane_gives_no_wild_aim(
-    shaft: tuple[float, ...]
+    shaft: tuple[float, ...],
 ) -> None:
     assert guide(PATH, (2.0, -40.0, 0.0), shaft).aim_off_mm == pytest.approx(2.0)
 
@@ -90,7 +90,9 @@ def test_the_numbers_put_the_tip_together_again(
         return
     path = PlannedPath.between(entry, target)
     axis = path.direction_ct
-    shaft = axis + 0.9 * (u * np.cross(axis, (0.3, 0.5, 0.8)) + v * np.cross(axis, (0.9, -0.1, 0.2)))
+    shaft = axis + 0.9 * (
+        u * np.cross(axis, (0.3, 0.5, 0.8)) + v * np.cross(axis, (0.9, -0.1, 0.2))
+    )
     found = guide(path, tip, 7.0 * shaft)
     rebuilt = np.array(target) - found.to_target_mm * axis + found.tip_offset_ct_mm
     np.testing.assert_allclose(rebuilt, tip, atol=1e-9)

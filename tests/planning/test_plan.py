@@ -53,9 +53,7 @@ def test_a_plan_is_read_back_as_it_was_written(written: Path) -> None:
     assert again.label == RESEARCH_LABEL
     assert again.created.utcoffset() is not None
     np.testing.assert_array_equal(again.path.entry_ct_mm, ENTRY)
-    assert again.path.length_mm == pytest.approx(
-        np.linalg.norm(np.subtract(TARGET, ENTRY))
-    )
+    assert again.path.length_mm == pytest.approx(np.linalg.norm(np.subtract(TARGET, ENTRY)))
     np.testing.assert_allclose(
         again.path.direction_ct * again.path.length_mm, np.subtract(TARGET, ENTRY)
     )
@@ -77,7 +75,7 @@ def test_saving_leaves_no_half_file_and_replaces_the_old_one(written: Path) -> N
 
 def test_a_failed_save_keeps_the_old_plan(written: Path) -> None:
     written.with_name("plan.json.part").mkdir()
-    with pytest.raises(OSError, match="plan.json.part"):
+    with pytest.raises(OSError, match=r"plan\.json\.part"):
         save_plan(plan(name="Second"), written)
     assert load_plan(written).name == "Segment VI"
 
@@ -214,7 +212,11 @@ source = "test"
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("margin_mm", "marign_mm", r"avoid\.0\.margin_mm: Field required; avoid\.0\.marign_mm: Extra"),
+        (
+            "margin_mm",
+            "marign_mm",
+            r"avoid\.0\.margin_mm: Field required; avoid\.0\.marign_mm: Extra",
+        ),
         ("= 60.0", "= 95.0", r"max_skin_angle_deg: "),
         ('["A"]', '["X"]', r"reachable_from\.0: "),
         ("= 2.0", "= -2.0", r"avoid\.0\.margin_mm: "),

@@ -15,7 +15,9 @@ def test_the_path_goes_through_the_middle_of_the_only_window() -> None:
     block = Block()
     block.wall(1, -30.0)
     block.hole(12.0, -18.0, 10.0)
-    found = propose_path(room_map(block.volume(), block.label_map(), protocol()), protocol(), (0, 0, 0))
+    found = propose_path(
+        room_map(block.volume(), block.label_map(), protocol()), protocol(), (0, 0, 0)
+    )
     np.testing.assert_allclose(found.path.entry_ct_mm, (20.0, -50.0, -30.0), atol=4.0)
     np.testing.assert_array_equal(found.path.target_ct_mm, (0.0, 0.0, 0.0))
     assert found.clearance.structure == "Bone"
@@ -33,7 +35,9 @@ def test_a_window_narrower_than_the_margin_is_no_way() -> None:
     block.wall(2, -30.0)
     block.hole(12.0, -18.0, 4.0)
     rooms = room_map(block.volume(), block.label_map(), protocol())
-    with pytest.raises(NoPathError, match="no safe straight path: vessel is nearer than 5 mm on 100%"):
+    with pytest.raises(
+        NoPathError, match="no safe straight path: vessel is nearer than 5 mm on 100%"
+    ):
         propose_path(rooms, protocol(), (0.0, 0.0, 0.0))
 
 
@@ -59,7 +63,8 @@ def test_with_nothing_in_the_way_the_shortest_path_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "axis", "sign"), [("A", 1, -1), ("P", 1, 1), ("L", 0, 1), ("R", 0, -1), ("H", 2, 1), ("F", 2, -1)]
+    ("side", "axis", "sign"),
+    [("A", 1, -1), ("P", 1, 1), ("L", 0, 1), ("R", 0, -1), ("H", 2, 1), ("F", 2, -1)],
 )
 def test_only_the_sides_that_can_be_reached_are_entered(side: str, axis: int, sign: int) -> None:
     limits = protocol(reachable_from=(side,))
@@ -171,3 +176,22 @@ def test_progress_ends_at_one() -> None:
     propose_path(room_map(Block().volume(), None, limits), limits, (0, 0, 0), told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
+
+
+def test_the_search_grid_lies_where_its_voxels_are() -> None:
+    """A cell of three voxels stands for its middle: over the three places that a thin vessel can
+    take in it, the distances on both sides are right on average."""
+    rules = protocol(avoid=(VESSEL,))
+    before, behind = [], []
+    for shift in range(3):
+        block = Block((0.8, 0.8, 4.0))
+        rows = block.points[0, :, 0, 1]
+        row = int(np.argmin(np.abs(rows))) + shift
+        block.labels[:, row][block.body[:, row]] = 2
+        rooms = room_map(block.volume(), block.label_map(), rules)
+        for side, found in ((-20.0, before), (20.0, behind)):
+            y = rows[row] + side
+            path = PlannedPath.between((-20.0, y, 0.0), (20.0, y, 0.0))
+            found.append(clearance(rooms, path).distance_mm)
+    assert np.mean(before) == pytest.approx(20.0, abs=0.2)
+    assert np.mean(behind) == pytest.approx(20.0, abs=0.2)

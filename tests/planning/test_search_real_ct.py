@@ -11,7 +11,7 @@ from ir_nav.imaging import LabelMap, Volume, body_mask, read_labels, read_volume
 from ir_nav.planning import NoPathError, Proposal, RoomMap, propose_path, room_map, shipped_protocol
 from tests.data import data_path
 
-TARGETS = 20
+TARGETS = 14
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_every_path_is_within_the_protocol(
 
 
 def test_a_refusal_names_what_blocks(
-    answers: list[tuple[np.ndarray, Proposal | NoPathError]]
+    answers: list[tuple[np.ndarray, Proposal | NoPathError]],
 ) -> None:
     for _, answer in answers:
         if isinstance(answer, NoPathError):

@@ -36,9 +36,7 @@ while True:
 
 def test_a_killed_writer_loses_at_most_a_fifth_of_a_second(tmp_path: Path) -> None:
     log, handed = tmp_path / "case.irlog", tmp_path / "handed.txt"
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(log), str(handed)], cwd=ROOT
-    )
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(log), str(handed)], cwd=ROOT)
     try:
         deadline = time.monotonic() + 60.0
         while not handed.exists() or handed.read_text().count("\n") < 70:

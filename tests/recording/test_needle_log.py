@@ -203,7 +203,7 @@ def test_a_log_is_never_written_over(path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(LogError, match="cannot start the log .*case.irlog"):
+    with pytest.raises(LogError, match=r"cannot start the log .*case\.irlog"):
         NeedleLog(tmp_path / "file" / "case.irlog")
     with pytest.raises(LogError, match="cannot start the log"):
         NeedleLog(Path("/proc/nowhere/case.irlog"))

@@ -71,9 +71,7 @@ def test_only_valid_ticks_round_the_mark_count(path: Path) -> None:
 
 
 @pytest.mark.parametrize("blank", [(31.9, 33.6), (0.0, 61.0)])
-def test_no_valid_tick_at_the_mark_leaves_no_result(
-    path: Path, blank: tuple[float, float]
-) -> None:
+def test_no_valid_tick_at_the_mark_leaves_no_result(path: Path, blank: tuple[float, float]) -> None:
     result = review(write(path, (8.0, 0.0, 7.0), blank=blank))
     assert result.achieved is None
     assert result.entry_error_mm is None

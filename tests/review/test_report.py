@@ -90,9 +90,7 @@ def test_a_result_taken_without_a_mark_is_labelled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blank", [(0.0, 61.0), (31.0, 35.0)])
-def test_without_a_result_no_number_stands_in(
-    tmp_path: Path, blank: tuple[float, float]
-) -> None:
+def test_without_a_result_no_number_stands_in(tmp_path: Path, blank: tuple[float, float]) -> None:
     log = write(tmp_path / "a.irlog", (5.0, 0.0, 7.0), blank=blank)
     text = " ".join(report(tmp_path, log))
     assert "no valid guidance round the mark" in text

@@ -42,7 +42,12 @@ def room_values(**changes: Any) -> dict[str, Any]:
         "source": "simulated",
         "devices": [{"name": "tracker", "kind": "openigtlink", "port": 18944}],
         "tools": [
-            {"role": str(role), "name": str(role).capitalize(), "device": "tracker", "transform": wire}
+            {
+                "role": str(role),
+                "name": str(role).capitalize(),
+                "device": "tracker",
+                "transform": wire,
+            }
             for role, wire in WIRE.items()
         ],
         "ultrasound": {

@@ -51,7 +51,9 @@ def test_with_everything_the_numbers_are_those_of_the_geometry(rig: Rig) -> None
     assert state.guidance is not None
     assert state.tip is not None
     np.testing.assert_allclose(state.tip.tip_ct_mm, (3.0, -40.0, 4.0), atol=1e-6)
-    np.testing.assert_allclose(state.tip.shaft_ct, np.array((0.1, 1, 0)) / np.hypot(0.1, 1), atol=1e-9)
+    np.testing.assert_allclose(
+        state.tip.shaft_ct, np.array((0.1, 1, 0)) / np.hypot(0.1, 1), atol=1e-9
+    )
     assert state.guidance.to_target_mm == pytest.approx(40.0)
     assert state.guidance.off_path_mm == pytest.approx(5.0)
     assert state.guidance.angle_deg == pytest.approx(np.degrees(np.arctan(0.1)))
@@ -150,7 +152,9 @@ def test_a_lost_tool_blanks_the_numbers_at_once(
     assert reason == f"{role} {words} 0.1 s"
 
 
-@pytest.mark.parametrize(("silence_s", "valid"), [(0.0, True), (0.24, True), (0.26, False), (2.0, False)])
+@pytest.mark.parametrize(
+    ("silence_s", "valid"), [(0.0, True), (0.24, True), (0.26, False), (2.0, False)]
+)
 def test_a_silent_tracker_blanks_the_numbers(rig: Rig, silence_s: float, valid: bool) -> None:
     rig.all_seen()
     state = navigate(rig.inputs(), NOW_S + silence_s)
@@ -208,7 +212,9 @@ def test_a_pose_that_arrives_between_two_looks_changes_nothing_half_way(rig: Rig
 
 
 def test_the_stylus_tip_is_shown_where_it_is_in_the_ct(rig: Rig) -> None:
-    ct_from_stylus = np.linalg.inv(TRACKER_FROM_REFERENCE @ np.linalg.inv(registration().ct_from_reference.matrix))
+    ct_from_stylus = np.linalg.inv(
+        TRACKER_FROM_REFERENCE @ np.linalg.inv(registration().ct_from_reference.matrix)
+    )
     stylus = pose(7, (90.0, -20.0, 850.0))
     rig.send(Role.REFERENCE, TRACKER_FROM_REFERENCE, NOW_S)
     rig.send(Role.STYLUS, stylus, NOW_S)

@@ -99,10 +99,10 @@ def test_a_room_is_read_as_it_was_written(path: Path) -> None:
         ("port = 18944", "port = 70000", r"devices\.0\.port: .*less than or equal to 65535"),
         ("[[devices]]", "[[others]]", r"devices: Field required"),
         ('role = "reference"', 'role = "needle"', r"two tools have the same role"),
-        ('device = "tracker"', 'device = "radar"', r"tools\.Needle\.device: there is no device 'radar'"),
-        ('[ultrasound]\ndevice = "tracker"', '[ultrasound]\ndevice = "x"', r"ultrasound\.device: there is no device 'x'"),
-        ('[fluoro]\ndevice = "tracker"', '[fluoro]\ndevice = "x"', r"fluoro\.device: there is no device 'x'"),
-        ("[[tools]]", '[[devices]]\nname="tracker"\nkind="openigtlink"\nport=1\n[[tools]]', r"two devices have the same name"),
+        ('device = "tracker"', 'device = "radar"', r"tools\.Needle\.device: there is no device 'radar'"),  # noqa: E501
+        ('[ultrasound]\ndevice = "tracker"', '[ultrasound]\ndevice = "x"', r"ultrasound\.device: there is no device 'x'"),  # noqa: E501
+        ('[fluoro]\ndevice = "tracker"', '[fluoro]\ndevice = "x"', r"fluoro\.device: there is no device 'x'"),  # noqa: E501
+        ("[[tools]]", '[[devices]]\nname="tracker"\nkind="openigtlink"\nport=1\n[[tools]]', r"two devices have the same name"),  # noqa: E501
         ("[[0.2, 0, 0, -30.0]", "[[0.4, 0, 0, -30.0]", r"probe_from_image: "),
         ("[[0.2, 0, 0, -30.0]", "[[0.0, 0, 0, -30.0]", r"probe_from_image: "),
         ("[[0.2, 0, 0, -30.0]", "[[0.2, 0.2, 0, -30.0]", r"probe_from_image: "),
@@ -112,7 +112,7 @@ def test_a_room_is_read_as_it_was_written(path: Path) -> None:
         ("[[1, 0, 0, 0]", "[[-1, 0, 0, 0]", r"tracker_from_carm: .*reflection"),
         ("[0, 0, 0, 1]]\n\n[case]", "[0, 0, 1, 1]]\n\n[case]", r"tracker_from_carm: last row"),
         ("[0, 1, 0, 0], [0, 0, 1, -700.0], ", "", r"tracker_from_carm"),
-        ("pixel_mm = [0.5, 0.5]", "pixel_mm = [0.0, 0.5]", r"fluoro\.pixel_mm\.0: .*greater than 0"),
+        ("pixel_mm = [0.5, 0.5]", "pixel_mm = [0.0, 0.5]", r"fluoro\.pixel_mm\.0: .*greater than 0"),  # noqa: E501
         ("depth_mm = 120.0", "depth_mm = -1.0", r"ultrasound\.depth_mm: "),
         ("ct_mm = [1.0, 2.0, 3.0]", "ct_mm = [1.0, nan, 3.0]", r"fiducials\.0\.ct_mm\.1: .*finite"),
     ],
@@ -130,7 +130,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read_room(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"{}", b'format = 1\nformat = 1'])
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"{}", b"format = 1\nformat = 1"])
 def test_what_is_no_toml_is_no_room(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "room.toml"
     path.write_bytes(content)

@@ -27,7 +27,9 @@ from tests.session.rig import (
     volume,
 )
 
-FIDUCIALS = tuple(Fiducial(n, p) for n, p in zip("ABC", [(0, 0, 0), (90, 0, 0), (0, 90, 0)], strict=True))
+FIDUCIALS = tuple(
+    Fiducial(n, p) for n, p in zip("ABC", [(0, 0, 0), (90, 0, 0), (0, 90, 0)], strict=True)
+)
 
 
 class Clock:
@@ -68,7 +70,10 @@ def planned(session: Session) -> Session:
         (lambda s: s.save_plan(Path("x.json")), "approve a path first"),
         (lambda s: s.undo(), "nothing to undo"),
         (lambda s: s.connect(), "open a room file first"),
-        (lambda s: s.start_collection(CollectionKind.PIVOT, Role.NEEDLE), "connect the devices first"),
+        (
+            lambda s: s.start_collection(CollectionKind.PIVOT, Role.NEEDLE),
+            "connect the devices first",
+        ),
         (lambda s: s.finish_collection(), "start pivoting first"),
         (lambda s: s.start_touching(), "connect the devices first"),
         (lambda s: s.undo_touch(), "no point was touched yet"),
@@ -242,7 +247,13 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     session.close()
     log = read_log(tmp_path / "a.irlog")
     kinds = [event.kind for event in log.events]
-    for kind in (EventKind.CASE, EventKind.PLAN, EventKind.REGISTRATION, EventKind.GUIDANCE, EventKind.MARK):
+    for kind in (
+        EventKind.CASE,
+        EventKind.PLAN,
+        EventKind.REGISTRATION,
+        EventKind.GUIDANCE,
+        EventKind.MARK,
+    ):
         assert kind in kinds
     accepted = log.last(EventKind.REGISTRATION)
     assert accepted is not None

@@ -64,7 +64,9 @@ def test_a_point_of_the_image_comes_back_to_its_pixel_and_height_above_it(rig: R
     rig.frame(NOW_S - 0.1, NOW_S)
     found = navigate(rig.inputs(), NOW_S).ultrasound
     assert found is not None
-    ct_from_probe = CT_FROM_REFERENCE @ np.linalg.inv(TRACKER_FROM_REFERENCE) @ probe_at(NOW_S - 0.1)
+    ct_from_probe = (
+        CT_FROM_REFERENCE @ np.linalg.inv(TRACKER_FROM_REFERENCE) @ probe_at(NOW_S - 0.1)
+    )
     # Pixel (100, 60) lies at x = 0, z = 30 in the probe's frame; 4 mm off the plane along y.
     above = ct_from_probe @ np.array([0.0, 10.0 - 4.0, 30.0, 1.0])
     u, v, w, _ = found.image_from_ct @ above  # type: ignore[operator]
@@ -78,7 +80,10 @@ def test_nothing_of_the_ct_is_drawn_when_a_body_was_unseen_at_the_images_time(ro
     for step in range(-50, 1):
         time_s = NOW_S + step / 50
         hidden = role if -10 <= step <= -5 else None
-        for one, matrix in ((Role.REFERENCE, TRACKER_FROM_REFERENCE), (Role.PROBE, probe_at(time_s))):
+        for one, matrix in (
+            (Role.REFERENCE, TRACKER_FROM_REFERENCE),
+            (Role.PROBE, probe_at(time_s)),
+        ):
             rig.send(one, None if one is hidden else matrix, time_s)
     frame = rig.frame(NOW_S - 0.15, NOW_S)
     found = navigate(rig.inputs(), NOW_S).ultrasound

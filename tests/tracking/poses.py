@@ -23,9 +23,7 @@ def seen(source_s: float, matrix: np.ndarray, delay_s: float = 0.05) -> PoseSamp
 
 
 def unseen(source_s: float, delay_s: float = 0.05) -> PoseSample:
-    return PoseSample(
-        "NeedleToTracker", None, PoseStatus.MISSING, source_s, source_s + delay_s
-    )
+    return PoseSample("NeedleToTracker", None, PoseStatus.MISSING, source_s, source_s + delay_s)
 
 
 def pivoting(

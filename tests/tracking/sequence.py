@@ -30,9 +30,7 @@ def read_sequence(path: Path) -> Sequence:
     return Sequence(
         np.array([float(frame["Timestamp"]) for frame in ordered]),
         {
-            name: np.array(
-                [_matrix(frame[f"{name}Transform"]) for frame in ordered]
-            )
+            name: np.array([_matrix(frame[f"{name}Transform"]) for frame in ordered])
             for name in names
         },
         {name: tuple(frame[f"{name}TransformStatus"] for frame in ordered) for name in names},

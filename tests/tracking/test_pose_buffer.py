@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_reading_while_another_thread_writes_never_shows_a_torn_state() -> None:
         while not done.is_set():
             newest = buffer.latest()
             track = buffer.since(0.0)
-            if any(b.source_s <= a.source_s for a, b in zip(track, track[1:], strict=False)):
+            if any(b.source_s <= a.source_s for a, b in pairwise(track)):
                 faults.append("out of order")
             if newest is not None and track and track[-1].source_s < newest.source_s:
                 faults.append("went back")

@@ -31,7 +31,10 @@ def reference_from_stylus(recording: Sequence) -> np.ndarray:
         for time_s, matrix in zip(recording.times_s, recording.matrices[name], strict=True):
             buffers[name].push(PoseSample(name, matrix, PoseStatus.OK, time_s, time_s))
     recent = recording.times_s[-200:]
-    stylus, reference = recording.matrices["StylusToTracker"], recording.matrices["ReferenceToTracker"]
+    stylus, reference = (
+        recording.matrices["StylusToTracker"],
+        recording.matrices["ReferenceToTracker"],
+    )
     for index, time_s in enumerate(recent, start=len(recording.times_s) - 200):
         np.testing.assert_array_equal(buffers["StylusToTracker"].at(time_s), stylus[index])
     return np.array([rigid_inverse(r) @ s for r, s in zip(reference, stylus, strict=True)])
