@@ -29,6 +29,11 @@ class OperatorLine:
         """The last sayings, oldest first."""
         return tuple(self._said)
 
+    @property
+    def listening(self) -> bool:
+        """Whether a request would reach the operator."""
+        return self._client is not None and self._client.fault() is None
+
     def forget(self) -> None:
         """Start listening anew."""
         self._said.clear()
@@ -36,7 +41,7 @@ class OperatorLine:
     def ask(self, do: str, **details: Any) -> None:
         """Send a request, such as "pivot needle"; SessionError when nobody listens."""
         client = self._client
-        if client is None or client.fault() is not None:
+        if client is None or not self.listening:
             raise SessionError("the simulated operator cannot be reached: is the room running?")
         try:
             client.send_text("Request", json.dumps({"do": do, **details}))
