@@ -183,7 +183,7 @@ def _choose_platform(*, headless: bool) -> bool:
 
 
 def _show_review(result: Review) -> None:
-    table = Table(title=f"Planned against achieved: {result.plan.name}", caption=RESEARCH_LABEL)
+    table = Table(title=f"Planned against achieved: {result.plan.name}")
     table.add_column("Quantity")
     table.add_column("Value", justify="right")
     achieved = result.achieved
@@ -199,10 +199,12 @@ def _show_review(result: Review) -> None:
     if result.tre_predicted_mm is not None:
         table.add_row("Predicted at the target (rms)", f"{result.tre_predicted_mm:.2f} mm")
     Console().print(table)
+    # On a line of its own: a table would break it to its width.
+    Console(soft_wrap=True).print(RESEARCH_LABEL)
 
 
 def _show_summary(summary: dict[str, dict[str, float]], folder: Path) -> None:
-    table = Table(title=f"Demonstration: {folder}", caption=RESEARCH_LABEL)
+    table = Table(title=f"Demonstration: {folder}")
     table.add_column("Quantity")
     table.add_column("Value", justify="right")
     for section, values in summary.items():
@@ -217,6 +219,8 @@ def _show_summary(summary: dict[str, dict[str, float]], folder: Path) -> None:
             )
             table.add_row(f"{section} · {name}", f"{words}")
     Console().print(table)
+    # On a line of its own: a table would break it to its width.
+    Console(soft_wrap=True).print(RESEARCH_LABEL)
 
 
 def _words(value: object) -> str:
