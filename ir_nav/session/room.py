@@ -140,7 +140,6 @@ class Room(_Strict):
     fluoro: FluoroEntry | None = None
     case: CaseEntry | None = None
     operator: OperatorEntry | None = None
-    tracker_delay_s: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
     @model_validator(mode="after")
     def _refers_to_its_devices(self) -> Room:
