@@ -40,8 +40,8 @@ OUTLINED = (
     ("*bowel*", theme.STRUCTURE),
 )
 SOLID = (
-    ("lesion*", "#c9b458", 1.0),
-    ("abscess*", "#c9b458", 0.9),
+    ("lesion*", theme.STRUCTURE, 1.0),
+    ("abscess*", theme.STRUCTURE, 0.9),
     ("liver", "#9a6a55", 0.55),
     ("kidney*", "#a07a66", 0.7),
     ("gallbladder", "#7f9a6a", 0.8),

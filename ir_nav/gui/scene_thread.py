@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
-from threading import Condition, Thread
+from threading import Condition, Thread, get_native_id
 
 from ir_nav.gui.scene_request import ScenePicture, SceneRequest
 from ir_nav.gui.scene_vtk import SceneUnavailableError, VtkScene
@@ -14,6 +16,7 @@ FASTEST_S = 1.0 / 10.0
 # The slice views and the tick share the cores with this thread: it works at most this part of
 # the time.
 SHARE = 0.25
+NICENESS = 10
 # Rendering that keeps taking longer is done at half the size, until it is quick again.
 SLOW_MS = 90.0
 QUICK_MS = 20.0
@@ -95,6 +98,7 @@ class SceneThread:
     def _run(self) -> None:
         # Mesa would otherwise take every core for one frame and stall the 2D views.
         os.environ.setdefault("LP_NUM_THREADS", "1")
+        _step_back()
         try:
             scene = VtkScene()
         except (SceneUnavailableError, ImportError) as error:
@@ -132,6 +136,13 @@ class SceneThread:
     def _fail(self, why: str) -> None:
         with self._ready:
             self._fault = why
+
+
+def _step_back() -> None:
+    """Let the GUI and the reader threads go first where cores are short (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
 
 
 def _reduced(request: SceneRequest, reduction: int) -> SceneRequest:

@@ -14,6 +14,7 @@ from ir_nav.gui.paint import draw_label
 from ir_nav.gui.picture import Picture
 from ir_nav.recording import EventKind, LogContents
 
+FAR_MM = 150.0
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 
@@ -73,9 +74,11 @@ class Timeline(Picture):
         self._draw_axes(painter, state, box)
         for gap in self._gaps:
             painter.fillRect(gap, theme.colour(theme.ALARM_HIGH, 0.55))
+        painter.setClipRect(box)
         painter.setPen(QPen(theme.colour(theme.NEEDLE), 2.0))
         for line in self._lines:
             painter.drawPolyline(line)
+        painter.setClipping(False)
         for time_s, words in state.marks:
             x = self._x(state, box, time_s)
             painter.setPen(QPen(theme.colour(theme.TEXT_1), 1.2))
@@ -83,11 +86,12 @@ class Timeline(Picture):
             draw_label(painter, QPointF(x - 4.0, box.top()), words, anchor=(1.0, 0.0))
 
     def _box(self) -> QRectF:
-        return QRectF(64.0, 44.0, max(self.width() - 84.0, 10.0), max(self.height() - 92.0, 10.0))
+        return QRectF(78.0, 44.0, max(self.width() - 98.0, 10.0), max(self.height() - 92.0, 10.0))
 
     def _range(self, state: TimelineState) -> tuple[float, float]:
         known = state.distances_mm[np.isfinite(state.distances_mm)]
-        return min(float(known.min()), 0.0) - 2.0, max(float(known.max()), 5.0) + 2.0
+        # A needle that lies on the tray would flatten what happened in the patient.
+        return min(float(known.min()), 0.0) - 2.0, min(max(float(known.max()), 5.0), FAR_MM) + 2.0
 
     def _x(self, state: TimelineState, box: QRectF, time_s: float) -> float:
         span = max(float(state.times_s[-1]), 1e-6)
