@@ -114,7 +114,7 @@ def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> 
     remote.go(Step.REGISTER)
     remote.press("start_touching")
     _ask(session, "touch fiducials")
-    yield Wait("every fiducial is touched", lambda: session.next_fiducial is None, 120.0)
+    yield Wait("every fiducial is touched", lambda: session.landmarks.next_index is None, 120.0)
     yield _pause(0.6)
     picture()
     remote.press("accept_registration")

@@ -86,6 +86,9 @@ class Journal:
             ct_from_reference=registration.ct_from_reference.matrix.tolist(),
         )
 
+    def no_fit(self, reason: str) -> None:
+        self.note(EventKind.REGISTRATION, f"no fit: {reason}")
+
     def shown(self, state: NavigationState) -> None:
         """Log one state, and the change between valid and not."""
         if self.log is None:

@@ -16,6 +16,7 @@ from ir_nav.guidance import BreathingModel, learn_breathing
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.planning import (
     Plan,
+    PlannedPath,
     Proposal,
     Protocol,
     RoomMap,
@@ -25,7 +26,7 @@ from ir_nav.planning import (
     shipped_protocol,
 )
 from ir_nav.recording import EventKind, NeedleLog
-from ir_nav.registration import MAX_TRE_MM, LandmarkRegistration, register_landmarks
+from ir_nav.registration import MAX_TRE_MM, LandmarkRegistration
 from ir_nav.registration.landmarks import GOOD_TRE_MM
 from ir_nav.session.case import Case, Findings, PlanDraft, judge
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
@@ -37,14 +38,7 @@ from ir_nav.session.operator_line import OperatorLine
 from ir_nav.session.room import DeviceEntry, Room, read_room
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
-from ir_nav.session.touching import (
-    APART_MM,
-    DWELL_S,
-    Fiducial,
-    Touch,
-    resting_touch,
-    stylus_track,
-)
+from ir_nav.session.touching import Fiducial, LandmarkTouching, stylus_track
 
 BREATHING_WATCHED_S = 12.0
 
@@ -78,13 +72,9 @@ class Session:
         self.collection: Collection | None = None
         self.breathing: BreathingModel | None = None
         self._breathing_from_s = 0.0
-        self.touches: tuple[Touch | None, ...] = ()
-        self.touching = False
-        self._touch_from_s = 0.0
-        self._laid_at_mm: FloatArray | None = None
-        self.candidate: LandmarkRegistration | None = None
-        self.registration: LandmarkRegistration | None = None
         self.journal = Journal(clock)
+        self.landmarks = LandmarkTouching()
+        self.registration: LandmarkRegistration | None = None
 
     # --- patient and plan -------------------------------------------------------------------
 
@@ -146,21 +136,16 @@ class Session:
         path = self.draft.path
         if path is None:
             raise SessionError("place the target and the entry first")
-        low, high = self.protocol.min_length_mm, self.protocol.max_length_mm
-        if not low <= path.length_mm <= high:
-            raise SessionError(
-                f"the path is {path.length_mm:.0f} mm long; {self.protocol.name} allows "
-                f"{low:g} to {high:g} mm: move the entry"
-            )
-        self.plan = Plan(
+        self._require_allowed(path)
+        plan = Plan(
             name=name or self.draft.structure or "Path",
             ct_identity=volume.identity,
             entry_ct_mm=_point(path.entry_ct_mm),
             target_ct_mm=_point(path.target_ct_mm),
             structure=self.draft.structure,
         )
-        self._log_plan(self.plan)
-        return self.plan
+        self._follow(plan)
+        return plan
 
     def save_plan(self, path: Path) -> None:
         if self.plan is None:
@@ -168,14 +153,20 @@ class Session:
         save_plan(self.plan, path)
 
     def load_plan(self, path: Path) -> None:
-        """Read a plan of this CT; PlanError when it belongs to another or is malformed."""
+        """Read a plan of this CT and follow it.
+
+        PlanError when it belongs to another CT or is malformed; SessionError when a point lies
+        outside the CT or the protocol does not allow its length.
+        """
         plan = load_plan(path)
         require_same_ct(plan, self._require_volume().identity)
+        self._inside(plan.target_ct_mm, "target")
+        self._inside(plan.entry_ct_mm, "entry")
+        self._require_allowed(plan.path)
         self._redraft(
             PlanDraft(read_only(plan.target_ct_mm), read_only(plan.entry_ct_mm), plan.structure)
         )
-        self.plan = plan
-        self._log_plan(plan)
+        self._follow(plan)
 
     # --- devices ----------------------------------------------------------------------------
 
@@ -287,35 +278,23 @@ class Session:
         if missing is not None:
             raise SessionError(f"the stylus is not calibrated: {missing}")
         self._forget_registration()
-        self.touches = (None,) * len(self.case.fiducials)
-        self._await_touch()
-
-    @property
-    def next_fiducial(self) -> int | None:
-        """Index of the fiducial to touch next, or None."""
-        return next((i for i, touch in enumerate(self.touches) if touch is None), None)
+        self.landmarks = LandmarkTouching(
+            self.case.fiducials, self._stylus_track, self._clock(), self.journal.no_fit
+        )
 
     def capture_touch(self) -> None:
         """Take the stylus tip, at rest, as the next fiducial."""
-        touch = self._resting_touch()
-        if touch is None:
-            raise SessionError("hold the stylus still on the fiducial")
-        self._take_touch(touch)
+        self.landmarks.capture(self._clock())
 
     def undo_touch(self) -> None:
-        """Take back the last touched point."""
-        taken = [index for index, touch in enumerate(self.touches) if touch is not None]
-        if not taken:
-            raise SessionError("no point was touched yet")
-        touches = list(self.touches)
-        touches[taken[-1]] = None
-        self.touches, self.registration = tuple(touches), None
-        self._await_touch()
-        self._fit()
+        """Take back the last touched point, and a registration accepted with it."""
+        self.landmarks.undo(self._clock())
+        self.registration = None
 
     def accept_registration(self, confirmed: bool = False) -> LandmarkRegistration:
         """Make the fit the registration. `confirmed` admits 5 to 15 mm predicted at the target."""
-        if self.candidate is None:
+        candidate = self.landmarks.candidate
+        if candidate is None:
             raise SessionError("touch at least three fiducials first")
         tre = self.predicted_tre_mm
         if tre is None:
@@ -324,16 +303,16 @@ class Session:
             raise SessionError(f"{tre:.1f} mm predicted at the target: touch the points again")
         if tre > GOOD_TRE_MM and not confirmed:
             raise SessionError(f"{tre:.1f} mm predicted at the target: confirm to accept it")
-        self.registration, self.touching = self.candidate, False
+        self.registration, self.landmarks.active = candidate, False
         self.journal.registration(self.registration, tre)
         return self.registration
 
     @property
     def predicted_tre_mm(self) -> float | None:
         """Error predicted at the plan's target, rms mm, of the fit at hand."""
-        if self.candidate is None or self.plan is None:
+        if self.landmarks.candidate is None or self.plan is None:
             return None
-        return self.candidate.tre_mm(self.plan.target_ct_mm)
+        return self.landmarks.candidate.tre_mm(self.plan.target_ct_mm)
 
     # --- guiding ----------------------------------------------------------------------------
 
@@ -347,7 +326,7 @@ class Session:
         """The state now; also lets running collections take what has arrived."""
         self._gather()
         self._watch_breathing(now_s)
-        self._watch_touching(now_s)
+        self.landmarks.watch(now_s)
         state = navigate(self._inputs(now_s), now_s)
         self.journal.shown(state)
         return state
@@ -392,78 +371,40 @@ class Session:
             return
         self.journal.breathing(self.breathing)
 
-    def _watch_touching(self, now_s: float) -> None:
-        """Take a point by itself when the stylus rests somewhere new."""
-        if not self.touching or self.next_fiducial is None:
-            return
-        if now_s - self._touch_from_s < DWELL_S:
-            return
-        touch = self._resting_touch()
-        if touch is None:
-            return
-        known = [taken.reference_mm for taken in self.touches if taken is not None]
-        if self._laid_at_mm is not None:
-            known.append(self._laid_at_mm)
-        gaps = [float(np.linalg.norm(place - touch.reference_mm)) for place in known]
-        if not gaps or min(gaps) > APART_MM:
-            self._take_touch(touch)
-
-    def _await_touch(self) -> None:
-        """Look for the next point; where the stylus lies now, on a tray perhaps, is none."""
-        self.touching = True
-        self._touch_from_s = self._clock()
-        self._laid_at_mm = None
-        stylus_from_tip = self.stylus.tool_from_tip
-        if self.streams is not None and stylus_from_tip is not None:
-            since_s = self._touch_from_s - DWELL_S
-            tips, _ = stylus_track(self.streams, stylus_from_tip, since_s)
-            self._laid_at_mm = tips[-1] if len(tips) else None
-
-    def _resting_touch(self) -> Touch | None:
+    def _stylus_track(self, since_s: float) -> tuple[FloatArray, FloatArray]:
         stylus_from_tip = self.stylus.tool_from_tip
         if self.streams is None or stylus_from_tip is None:
-            return None
-        newest = self.streams.poses[Role.STYLUS].latest()
-        since_s = max(self._touch_from_s, (newest.received_s if newest else 0.0) - DWELL_S)
-        return resting_touch(*stylus_track(self.streams, stylus_from_tip, since_s))
-
-    def _take_touch(self, touch: Touch) -> None:
-        index = self.next_fiducial
-        if index is None:
-            raise SessionError("every fiducial was touched")
-        touches = list(self.touches)
-        touches[index] = touch
-        self.touches = tuple(touches)
-        self._touch_from_s = self._clock()
-        self._fit()
-
-    def _fit(self) -> None:
-        """Fit the points touched so far; too few leave no candidate."""
-        pairs = [
-            (fiducial, touch)
-            for fiducial, touch in zip(self.case.fiducials, self.touches, strict=True)
-            if touch is not None
-        ]
-        self.candidate = None
-        if len(pairs) < 3:
-            return
-        try:
-            self.candidate = register_landmarks(
-                tuple(fiducial.name for fiducial, _ in pairs),
-                [fiducial.ct_mm for fiducial, _ in pairs],
-                [touch.reference_mm for _, touch in pairs],
-                self._clock(),
-            )
-        except GeometryError as error:
-            self.journal.note(EventKind.REGISTRATION, f"no fit: {error}")
+            return np.zeros((0, 3)), np.zeros(0)
+        return stylus_track(self.streams, stylus_from_tip, since_s)
 
     def _forget_registration(self) -> None:
-        self.candidate = self.registration = None
-        self.touches, self.touching = (), False
+        self.landmarks, self.registration = LandmarkTouching(), None
 
     def _redraft(self, draft: PlanDraft) -> None:
         self._drafts.append(self.draft)
         self.draft = draft
+
+    def _require_allowed(self, path: PlannedPath) -> None:
+        low, high = self.protocol.min_length_mm, self.protocol.max_length_mm
+        if not low <= path.length_mm <= high:
+            raise SessionError(
+                f"the path is {path.length_mm:.0f} mm long; {self.protocol.name} allows "
+                f"{low:g} to {high:g} mm: move the entry"
+            )
+
+    def _follow(self, plan: Plan) -> None:
+        """Guide along a plan. A registration was accepted for its error at one target; where
+        the new target lies worse, it has to be accepted again."""
+        self.plan = plan
+        self._log_plan(plan)
+        tre = self.predicted_tre_mm
+        if self.registration is not None and tre is not None and tre > GOOD_TRE_MM:
+            self.registration = None
+            self.journal.note(
+                EventKind.REGISTRATION,
+                f"to be accepted again: {tre:.1f} mm predicted at the new target",
+                tre_predicted_mm=tre,
+            )
 
     def _log_plan(self, plan: Plan) -> None:
         self.journal.note(EventKind.PLAN, plan.name, **plan.model_dump(mode="json"))

@@ -83,7 +83,7 @@ def summary(step: Step, session: Session) -> str:
         tre = session.predicted_tre_mm
         if session.registration is not None and tre is not None:
             return f"{tre:.1f} mm at target"
-        if session.touching:
-            taken = sum(touch is not None for touch in session.touches)
-            return f"{taken} of {len(session.touches)} touched"
+        if session.landmarks.active:
+            touching = session.landmarks
+            return f"{touching.count} of {len(touching.fiducials)} touched"
     return ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ir_nav.geometry import FloatArray, FrameError, apply, read_only, rigid_inverse
+from ir_nav.geometry import FloatArray, FrameError, GeometryError, apply, read_only, rigid_inverse
+from ir_nav.registration import LandmarkRegistration, register_landmarks
+from ir_nav.session.errors import SessionError
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams
 from ir_nav.tracking import scatter_mm
@@ -20,6 +23,8 @@ REST_DRIFT_OVER_NOISE = 0.7
 REST_FLOOR_MM = 0.05
 MAX_SPREAD_MM = 2.0
 APART_MM = 12.0
+# A pose older than this says nothing of where the tip rests now.
+LATEST_POSE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +85,141 @@ def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch |
     if drift > REST_DRIFT_OVER_NOISE * noise + REST_FLOOR_MM:
         return None
     return Touch(read_only(mean), spread, float(times_s[-1]))
+
+
+Track = Callable[[float], tuple[FloatArray, FloatArray]]
+
+
+def _no_track(since_s: float) -> tuple[FloatArray, FloatArray]:
+    return np.zeros((0, 3)), np.zeros(0)
+
+
+def _unheard(words: str) -> None:
+    return None
+
+
+class LandmarkTouching:
+    """Fiducials touched one after the other, and the fit of what was touched so far.
+
+    fiducials: in the order they are touched; none makes an idle one. track(since_s): stylus tip
+    positions (n, 3) in `reference`, mm, and arrival times (n,). on_no_fit is told why points
+    were not fitted.
+    """
+
+    def __init__(
+        self,
+        fiducials: tuple[Fiducial, ...] = (),
+        track: Track = _no_track,
+        now_s: float = 0.0,
+        on_no_fit: Callable[[str], None] = _unheard,
+    ) -> None:
+        self.fiducials = fiducials
+        self.touches: tuple[Touch | None, ...] = (None,) * len(fiducials)
+        self.candidate: LandmarkRegistration | None = None
+        self.active = bool(fiducials)
+        self._track = track
+        self._on_no_fit = on_no_fit
+        self._from_s = now_s
+        tip = self._tip_at(now_s)
+        # Where the stylus lies before the first touch is its tray, not a fiducial.
+        self._trays = () if tip is None else (tip,)
+        self._undone_at_mm: FloatArray | None = None
+
+    @property
+    def next_index(self) -> int | None:
+        """Index of the fiducial to touch next, or None."""
+        return next((i for i, touch in enumerate(self.touches) if touch is None), None)
+
+    @property
+    def count(self) -> int:
+        """How many fiducials were touched."""
+        return sum(touch is not None for touch in self.touches)
+
+    def watch(self, now_s: float) -> None:
+        """Take a point by itself when the stylus rests somewhere new."""
+        if not self.active or self.next_index is None:
+            return
+        self._look_for_lift(now_s)
+        if now_s - self._from_s < DWELL_S:
+            return
+        touch = self._resting(now_s)
+        if touch is None:
+            return
+        known = [taken.reference_mm for taken in self.touches if taken is not None]
+        known.extend(self._trays)
+        if self._undone_at_mm is not None:
+            known.append(self._undone_at_mm)
+        if all(_apart(place, touch.reference_mm) for place in known):
+            self._take(touch, now_s)
+
+    def capture(self, now_s: float) -> None:
+        """Take the tip, at rest, as the next fiducial; SessionError when it moves."""
+        if not self.fiducials:
+            raise SessionError("start touching first")
+        if self.next_index is None:
+            raise SessionError("every fiducial was touched")
+        touch = self._resting(now_s)
+        if touch is None:
+            raise SessionError("hold the stylus still on the fiducial")
+        self._take(touch, now_s)
+
+    def undo(self, now_s: float) -> None:
+        """Take back the last touched point; it counts again once the stylus was lifted."""
+        taken = [index for index, touch in enumerate(self.touches) if touch is not None]
+        if not taken:
+            raise SessionError("no point was touched yet")
+        touches = list(self.touches)
+        undone, touches[taken[-1]] = touches[taken[-1]], None
+        self.touches, self.active, self._from_s = tuple(touches), True, now_s
+        self._undone_at_mm = None if undone is None else undone.reference_mm
+        self._fit(now_s)
+
+    def _look_for_lift(self, now_s: float) -> None:
+        if self._undone_at_mm is None:
+            return
+        tip = self._tip_at(now_s)
+        if tip is not None and _apart(tip, self._undone_at_mm):
+            self._undone_at_mm = None
+
+    def _tip_at(self, now_s: float) -> FloatArray | None:
+        tips, _ = self._track(now_s - DWELL_S)
+        return tips[-1] if len(tips) else None
+
+    def _resting(self, now_s: float) -> Touch | None:
+        tips, times_s = self._track(max(self._from_s, now_s - DWELL_S - LATEST_POSE_S))
+        if len(times_s):
+            dwell = times_s >= times_s[-1] - DWELL_S
+            tips, times_s = tips[dwell], times_s[dwell]
+        return resting_touch(tips, times_s)
+
+    def _take(self, touch: Touch, now_s: float) -> None:
+        touches = list(self.touches)
+        index = self.next_index
+        assert index is not None
+        touches[index] = touch
+        self.touches, self._from_s, self._undone_at_mm = tuple(touches), now_s, None
+        self._fit(now_s)
+
+    def _fit(self, now_s: float) -> None:
+        """Fit the points touched so far; too few leave no candidate."""
+        pairs = [
+            (fiducial, touch)
+            for fiducial, touch in zip(self.fiducials, self.touches, strict=True)
+            if touch is not None
+        ]
+        self.candidate = None
+        if len(pairs) < 3:
+            return
+        try:
+            self.candidate = register_landmarks(
+                tuple(fiducial.name for fiducial, _ in pairs),
+                [fiducial.ct_mm for fiducial, _ in pairs],
+                [touch.reference_mm for _, touch in pairs],
+                now_s,
+            )
+        except GeometryError as error:
+            self._on_no_fit(str(error))
+
+
+def _apart(place_mm: FloatArray, other_mm: FloatArray) -> bool:
+    return float(np.linalg.norm(place_mm - other_mm)) > APART_MM

@@ -143,12 +143,12 @@ def test_a_plan_goes_to_a_file_and_only_back_to_its_own_ct(
 
 def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
     planned(session)
-    session.registration = session.candidate = registration()
+    session.registration = session.landmarks.candidate = registration()
     session.load_case(volume("another"), fiducials=FIDUCIALS)
     assert session.plan is None
     assert session.draft.path is None
     assert session.registration is None
-    assert session.candidate is None
+    assert session.landmarks.candidate is None
     assert session.rooms is None
     with pytest.raises(SessionError, match="nothing to undo"):
         session.undo()
@@ -195,13 +195,13 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
     planned(session)
     base = registration()
     scale = tre_mm / base.tre_mm((0.0, 0.0, 0.0))
-    session.candidate = type(base)(
+    session.landmarks.candidate = type(base)(
         base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
         base.points_ct_mm, base.created_s,
     )  # fmt: skip
     if words is None:
         session.accept_registration(confirmed)
-        assert session.registration is session.candidate
+        assert session.registration is session.landmarks.candidate
     else:
         with pytest.raises(SessionError, match=words):
             session.accept_registration(confirmed)
@@ -209,7 +209,7 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
 
 
 def test_a_registration_wants_a_plan_first(session: Session) -> None:
-    session.candidate = registration()
+    session.landmarks.candidate = registration()
     with pytest.raises(SessionError, match="approve a plan first"):
         session.accept_registration()
 
@@ -237,7 +237,7 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     rig = with_streams(session)
     rig.streams.log = session.journal.log
     session.needle = calibration(NEEDLE_TIP, True)
-    session.candidate = registration()
+    session.landmarks.candidate = registration()
     session.accept_registration()
     rig.all_seen()
     session.breathing = None

@@ -61,7 +61,7 @@ class Hand:
         self.at = ct_mm
 
     def taken(self) -> int:
-        return sum(touch is not None for touch in self.session.touches)
+        return sum(touch is not None for touch in self.session.landmarks.touches)
 
 
 @pytest.fixture
@@ -78,12 +78,12 @@ def test_points_are_taken_one_after_the_other_where_the_tip_rests(hand: Hand) ->
         assert hand.taken() == count - 1
         hand.hold(np.array(point), 1.2)
         assert hand.taken() == count
-    for touch, point in zip(hand.session.touches, POINTS, strict=True):
+    for touch, point in zip(hand.session.landmarks.touches, POINTS, strict=True):
         assert touch is not None
         at_ct = CT_FROM_REFERENCE @ np.append(touch.reference_mm, 1.0)
         assert np.linalg.norm(at_ct[:3] - point) < 0.2
         assert touch.spread_mm == pytest.approx(NOISE_MM * np.sqrt(3.0), rel=0.3)
-    candidate = hand.session.candidate
+    candidate = hand.session.landmarks.candidate
     assert candidate is not None
     np.testing.assert_allclose(
         candidate.ct_from_reference.apply((10.0, 20.0, 30.0)),
@@ -126,16 +126,16 @@ def test_the_last_point_can_be_taken_back_and_is_taken_again_on_command(hand: Ha
     for point in POINTS[:3]:
         hand.move(np.array(point))
         hand.hold(np.array(point), 1.2)
-    assert hand.session.candidate is not None
+    assert hand.session.landmarks.candidate is not None
     hand.session.undo_touch()
     assert hand.taken() == 2
-    assert hand.session.candidate is None
-    assert hand.session.next_fiducial == 2
+    assert hand.session.landmarks.candidate is None
+    assert hand.session.landmarks.next_index == 2
     hand.hold(np.array(POINTS[2]), 2.0)
     assert hand.taken() == 2  # the place just taken back is not taken again by itself
     hand.session.capture_touch()
     assert hand.taken() == 3
-    assert hand.session.candidate is not None
+    assert hand.session.landmarks.candidate is not None
 
 
 def test_touching_wants_fiducials_and_a_calibrated_stylus() -> None:

@@ -104,7 +104,7 @@ class RegisterPage(Page):
 
     def show_state(self, state: NavigationState) -> None:
         changed = self.follow_case(self.slices, self.scene)
-        index = self.session.next_fiducial if self.session.touches else 0
+        index = self.session.landmarks.next_index if self.session.landmarks.fiducials else 0
         if changed or index != self._shown_index:
             self._shown_index = index
             if index is not None:
@@ -170,8 +170,8 @@ class RegisterPage(Page):
         return None if plan is None else plan.path.target_ct_mm
 
     def _marks(self) -> tuple[Mark, ...]:
-        current = self.session.next_fiducial
-        touches = self.session.touches
+        current = self.session.landmarks.next_index
+        touches = self.session.landmarks.touches
         marks = []
         for index, fiducial in enumerate(self.session.case.fiducials):
             touched = index < len(touches) and touches[index] is not None
@@ -191,7 +191,7 @@ class RegisterPage(Page):
         fiducials = self.session.case.fiducials
         if self._table.rowCount() != len(fiducials):
             self._table.setRowCount(len(fiducials))
-        fit = self.session.candidate
+        fit = self.session.landmarks.candidate
         residuals = {} if fit is None else dict(zip(fit.names, fit.residuals_mm, strict=True))
         for row, mark in enumerate(self._marks()):
             residual = residuals.get(mark.name)
@@ -212,16 +212,16 @@ class RegisterPage(Page):
 
     def _show_fit(self) -> None:
         session = self.session
-        index = session.next_fiducial
+        index = session.landmarks.next_index
         if not session.case.fiducials:
             self._next.setText("This CT has no fiducials named")
-        elif not session.touches:
+        elif not session.landmarks.fiducials:
             self._next.setText(f"{len(session.case.fiducials)} fiducials to touch")
         elif index is not None:
             self._next.setText(f"Touch {session.case.fiducials[index].name}")
         else:
             self._next.setText("All fiducials are touched")
-        tre, fit = session.predicted_tre_mm, session.candidate
+        tre, fit = session.predicted_tre_mm, session.landmarks.candidate
         self._tre.setText("—" if tre is None else f"{tre:.1f} mm")
         set_mood(self._tre, _tre_mood(tre))
         self._verdict.setText(_verdict(tre, None if fit is None else fit.worst()))
