@@ -58,10 +58,12 @@ def register_landmarks(
 ) -> LandmarkRegistration:
     """Fit touched points (n, 3) in `reference` to the CT's (n, 3), mm.
 
-    Raises GeometryError for fewer than three points, points on a line, or a fit without any
-    residual.
+    Raises GeometryError for fewer than three points, points on a line, a name too many or too
+    few, or a fit without any residual.
     """
     points_ct = read_only(points_ct_mm)
+    if len(names) != len(points_ct):
+        raise GeometryError(f"{len(names)} names for {len(points_ct)} points")
     fit = fit_points(points_reference_mm, points_ct)
     if len(points_ct) > 3 and fit.rms_mm < MIN_FRE_MM:
         raise GeometryError("every point fits without any residual: touch the points again")

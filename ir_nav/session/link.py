@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -64,6 +65,9 @@ class DeviceLink:
                     self._watch(device)
             except DeviceError as error:
                 self._report(False, str(error))
+            except Exception as error:  # a driver's own fault must not end the supervision
+                logging.getLogger(__name__).exception("driver of %s failed", self.name)
+                self._report(False, f"its driver failed ({type(error).__name__}): see the log")
             self._closing.wait(retry_s)
             retry_s = min(2.0 * retry_s, LAST_RETRY_S)
 

@@ -75,6 +75,7 @@ class Session:
         self.journal = Journal(clock)
         self.landmarks = LandmarkTouching()
         self.registration: LandmarkRegistration | None = None
+        self.marked = False
 
     # --- patient and plan -------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class Session:
         """Take a CT. Whatever was tied to another CT is dropped: plan, registration."""
         self.case = Case(volume, labels, fiducials)
         self.draft, self._drafts = PlanDraft(), []
-        self.rooms, self.plan = None, None
+        self.rooms, self.plan, self.marked = None, None, False
         self._forget_registration()
         self.journal.note(EventKind.CASE, "CT opened", ct_identity=volume.identity)
 
@@ -321,6 +322,7 @@ class Session:
         if self.journal.log is None:
             raise SessionError("no log is being written")
         self.journal.note(EventKind.MARK, text)
+        self.marked = True
 
     def tick(self, now_s: float) -> NavigationState:
         """The state now; also lets running collections take what has arrived."""

@@ -61,7 +61,7 @@ def done(step: Step, session: Session) -> bool:
         Step.SET_UP: session.needle.tool_from_tip is not None
         and session.stylus.tool_from_tip is not None,
         Step.REGISTER: session.registration is not None,
-        Step.GUIDE: False,
+        Step.GUIDE: session.marked,
         Step.REVIEW: False,
     }[step]
 
@@ -86,4 +86,6 @@ def summary(step: Step, session: Session) -> str:
         if session.landmarks.active:
             touching = session.landmarks
             return f"{touching.count} of {len(touching.fiducials)} touched"
+    if step is Step.GUIDE and session.marked:
+        return "Marked in the log"
     return ""

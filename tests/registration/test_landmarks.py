@@ -135,3 +135,9 @@ def test_what_cannot_be_registered_is_refused_in_words(
     array = np.array(points, dtype=float)
     with pytest.raises(GeometryError, match=words):
         registration(array, np.zeros_like(array))
+
+
+def test_every_point_has_its_name() -> None:
+    points = [[0.0, 0, 0], [90, 0, 0], [0, 90, 0]]
+    with pytest.raises(GeometryError, match="2 names for 3 points"):
+        register_landmarks(("A", "B"), points, points, 0.0)

@@ -74,7 +74,10 @@ STYLUS_TIP = np.array([0.0, 0.0, 120.0])
 
 
 def calibration(tip: np.ndarray, needs_spin: bool) -> ToolCalibration:
-    pivot = PivotCalibration(tip, np.zeros(3), 0.2, 0.5, 40.0, 0.1, 100, 0, None)
+    turned, offsets, kept = np.zeros((100, 2)), np.zeros((100, 3)), np.ones(100, dtype=bool)
+    pivot = PivotCalibration(
+        tip, np.zeros(3), 0.2, 0.5, 40.0, 0.1, 100, 0, turned, offsets, kept, None
+    )
     spin = SpinCalibration(np.array(SHAFT), 0.2, 180.0, 100, None) if needs_spin else None
     return ToolCalibration(pivot, spin, needs_spin)
 

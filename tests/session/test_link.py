@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 from devices.contract import Device, PoseSample, Sample, Sink
 from devices.openigtlink import OpenIGTLinkClient, OpenIGTLinkServer
@@ -99,6 +100,22 @@ def test_nothing_listening_is_told_in_words_and_tried_again() -> None:
             wait_for(lambda: link.status(0.0).connected, "the connection")
     finally:
         link.close()
+
+
+def test_a_driver_that_breaks_is_named_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[float] = []
+
+    def open_device(sink: Sink) -> Device:
+        tries.append(time.monotonic())
+        raise ZeroDivisionError
+
+    link = DeviceLink("tracker", open_device, lambda sample: None, lambda *change: None)
+    try:
+        wait_for(lambda: len(tries) >= 2, "another try")
+        assert "its driver failed (ZeroDivisionError)" in str(link.status(0.0).reason)
+    finally:
+        link.close()
+    assert "driver of tracker failed" in caplog.text
 
 
 def test_closing_ends_every_thread_of_the_link() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ir_nav.planning import PlanError
+from ir_nav.planning import Plan, PlanError, save_plan
 from ir_nav.recording import EventKind, LogError, read_log
 from ir_nav.session.collection import CollectionKind
 from ir_nav.session.errors import SessionError
@@ -211,6 +211,49 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
 def test_a_registration_wants_a_plan_first(session: Session) -> None:
     session.landmarks.candidate = registration()
     with pytest.raises(SessionError, match="approve a plan first"):
+        session.accept_registration()
+
+
+def test_a_plan_from_a_file_meets_the_protocol_and_the_ct(session: Session, tmp_path: Path) -> None:
+    session.load_case(volume())
+    for entry, words in (
+        ((0.0, -10.0, 0.0), r"is 10 mm long; .*allows 30 to 150 mm"),
+        ((0.0, -900.0, 0.0), "the entry lies outside the CT"),
+    ):
+        other = Plan(
+            name="P",
+            ct_identity=volume().identity,
+            entry_ct_mm=entry,
+            target_ct_mm=(0.0, 0.0, 0.0),
+        )
+        path = tmp_path / f"{abs(entry[1]):.0f}.json"
+        save_plan(other, path)
+        with pytest.raises(SessionError, match=words):
+            session.load_plan(path)
+        assert session.plan is None
+        assert session.draft.path is None
+
+
+def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target(
+    session: Session,
+) -> None:
+    planned(session)
+    base = registration()
+    scale = 4.0 / base.tre_mm((0.0, 0.0, 0.0))
+    session.registration = session.landmarks.candidate = type(base)(
+        base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
+        base.points_ct_mm, base.created_s,
+    )  # fmt: skip
+    session.set_target((5.0, 0.0, 0.0))
+    session.approve_plan()
+    assert session.registration is not None
+    session.set_target((-190.0, -20.0, 0.0))
+    session.set_entry((-190.0, -90.0, 0.0))
+    session.approve_plan()
+    assert session.predicted_tre_mm is not None
+    assert session.predicted_tre_mm > 5.0
+    assert session.registration is None
+    with pytest.raises(SessionError, match="confirm to accept it"):
         session.accept_registration()
 
 

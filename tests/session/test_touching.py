@@ -138,6 +138,34 @@ def test_the_last_point_can_be_taken_back_and_is_taken_again_on_command(hand: Ha
     assert hand.session.landmarks.candidate is not None
 
 
+def test_a_point_taken_back_is_taken_by_itself_once_the_stylus_was_lifted(hand: Hand) -> None:
+    hand.move(np.array(POINTS[0]))
+    hand.hold(np.array(POINTS[0]), 1.2)
+    hand.session.undo_touch()
+    hand.hold(np.array(POINTS[0]), 3.0)
+    assert hand.taken() == 0
+    hand.move(np.array((0.0, 0.0, 40.0)))
+    hand.move(np.array(POINTS[0]))
+    hand.hold(np.array(POINTS[0]), 1.2)
+    assert hand.taken() == 1
+    hand.move(PARKED)
+    hand.hold(PARKED, 3.0)
+    assert hand.taken() == 1  # its tray is still its tray
+
+
+def test_touching_says_that_it_has_not_begun_or_is_done() -> None:
+    hand = Hand()
+    with pytest.raises(SessionError, match="start touching first"):
+        hand.session.capture_touch()
+    hand.hold(PARKED, 1.5)
+    hand.session.start_touching()
+    for point in POINTS:
+        hand.move(np.array(point))
+        hand.hold(np.array(point), 1.2)
+    with pytest.raises(SessionError, match="every fiducial was touched"):
+        hand.session.capture_touch()
+
+
 def test_touching_wants_fiducials_and_a_calibrated_stylus() -> None:
     hand = Hand()
     hand.session.stylus = type(hand.session.stylus)()

@@ -21,7 +21,11 @@ from ir_nav.session.case import Case, read_room_case
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
 from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState, Role
-from ir_nav.tracking.calibration.pivot import MIN_PIVOT_SPAN_DEG, MIN_POSES, MIN_SPIN_SPAN_DEG
+from ir_nav.tracking.calibration.pivot import (
+    MIN_PIVOT_SPAN_DEG,
+    MIN_POSES,
+    MIN_SPIN_SPAN_DEG,
+)
 
 NOTES_S = 0.25
 BREATH_S = 1.0 / 15.0

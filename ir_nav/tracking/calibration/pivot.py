@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
 from ir_nav.geometry import FloatArray, read_only, rigid, rotation_along, unit
 
@@ -28,7 +29,9 @@ class PivotCalibration:
     tip_mm (3,): tip in the tool's frame. pivot_mm (3,): where it rested in `tracker`.
     rms_mm, max_mm: distance of the tip from the pivot over the poses used. span_deg: largest
     angle between two poses. tip_error_mm: standard error of the tip, rms over three axes.
-    used, rejected: numbers of poses. reason: why it was refused, or None.
+    used, rejected: numbers of poses. turned_deg (n, 2): see `turned_deg`. offsets_mm (n, 3): tip
+    minus pivot in `tracker` at every pose; kept (n,): False where a pose was left out as an
+    outlier. reason: why it was refused, or None.
     """
 
     tip_mm: FloatArray
@@ -39,6 +42,9 @@ class PivotCalibration:
     tip_error_mm: float
     used: int
     rejected: int
+    turned_deg: FloatArray
+    offsets_mm: FloatArray
+    kept: NDArray[np.bool_]
     reason: str | None
 
     @property
@@ -97,6 +103,9 @@ def calibrate_pivot(poses: ArrayLike) -> PivotCalibration:
         tip_error_mm=_tip_standard_error(matrices[keep], rms),
         used=int(keep.sum()),
         rejected=int((~keep).sum()),
+        turned_deg=read_only(turned_deg(matrices)),
+        offsets_mm=read_only(_tip_offsets(matrices, tip, pivot)),
+        kept=keep,
         reason=_pivot_fault(span_deg, _least_tilt_deg(matrices[keep]), rms, keep),
     )
 
@@ -146,6 +155,18 @@ def largest_turn_deg(poses: FloatArray) -> float:
     return float(_turns_deg(poses, poses[int(np.argmax(first))]).max())
 
 
+def turned_deg(poses: ArrayLike) -> FloatArray:
+    """How a tool was turned, for a picture: rotation vectors (n, 2) from the first pose,
+    degrees, along the two axes about which it was turned most."""
+    matrices = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
+    if len(matrices) < 2:
+        return np.zeros((len(matrices), 2))
+    turns = Rotation.from_matrix(matrices[0, :3, :3].T @ matrices[:, :3, :3]).as_rotvec(True)
+    middle = turns - turns.mean(axis=0)
+    axes = np.linalg.eigh(middle.T @ middle)[1][:, :0:-1]
+    return np.asarray(middle @ axes)
+
+
 def _turns_deg(poses: FloatArray, base: FloatArray) -> FloatArray:
     traces = np.einsum("nij,ij->n", poses[:, :3, :3], base[:3, :3])
     return np.asarray(np.degrees(np.arccos(np.clip((traces - 1.0) / 2.0, -1.0, 1.0))))
@@ -162,8 +183,11 @@ def _solve_pivot(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _tip_distances(poses: FloatArray, tip: FloatArray, pivot: FloatArray) -> FloatArray:
-    tips = poses[:, :3, :3] @ tip + poses[:, :3, 3]
-    return np.asarray(np.linalg.norm(tips - pivot, axis=1))
+    return np.asarray(np.linalg.norm(_tip_offsets(poses, tip, pivot), axis=1))
+
+
+def _tip_offsets(poses: FloatArray, tip: FloatArray, pivot: FloatArray) -> FloatArray:
+    return np.asarray(poses[:, :3, :3] @ tip + poses[:, :3, 3] - pivot)
 
 
 def _tip_standard_error(poses: FloatArray, rms_mm: float) -> float:
@@ -206,4 +230,17 @@ def _spin_fault(span_deg: float, rms_deg: float) -> str | None:
 
 def _refused(poses: FloatArray, span_deg: float, reason: str) -> PivotCalibration:
     nowhere = read_only(np.zeros(3))
-    return PivotCalibration(nowhere, nowhere, 0.0, 0.0, span_deg, 0.0, len(poses), 0, reason)
+    return PivotCalibration(
+        tip_mm=nowhere,
+        pivot_mm=nowhere,
+        rms_mm=0.0,
+        max_mm=0.0,
+        span_deg=span_deg,
+        tip_error_mm=0.0,
+        used=len(poses),
+        rejected=0,
+        turned_deg=read_only(turned_deg(poses)),
+        offsets_mm=read_only(np.zeros((0, 3))),
+        kept=np.zeros(0, dtype=bool),
+        reason=reason,
+    )
