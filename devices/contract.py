@@ -58,6 +58,7 @@ class ImageSample:
 
     pixels: (rows, columns) or (rows, columns, components), read-only. parent_from_pixel: the
     matrix sent with it (4, 4), from (column, row, slice) to the sender's frame, LPS mm.
+    metadata: what the sender said besides.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ImageSample:
     parent_from_pixel: NDArray[np.float64]
     source_s: float
     received_s: float
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,15 @@ from rich.table import Table
 
 from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
+from ir_nav.commands.calibrate import add_calibrate
+from ir_nav.commands.reconstruct import add_reconstruct
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
 from ir_nav.recording import LogError, read_log
 from ir_nav.review import Review, review, write_report
 from ir_nav.session.errors import SessionError
 from ir_nav.session.room import RoomError
+from ir_nav.tracking.calibration.result import CalibrationError
 
 FULL_PROCEDURE_S = 95.0
 FASTEST, SLOWEST = 1.6, 0.5
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except (
+        CalibrationError,
         DemoError,
         DeviceError,
         ImagingError,
@@ -56,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_review(commands)
     _add_replay(commands)
+    add_calibrate(commands)
+    add_reconstruct(commands)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import threading
@@ -21,7 +22,7 @@ from devices.contract import (
 from devices.openigtlink.envelope import Envelope
 from devices.openigtlink.header import MessageError
 from devices.openigtlink.messages import Notice, decode
-from devices.openigtlink.texts import pack_query, pack_string
+from devices.openigtlink.texts import pack_query, pack_start_tracking, pack_string
 from devices.openigtlink.wire import (
     StreamReader,
     StreamStoppedError,
@@ -32,6 +33,7 @@ from devices.openigtlink.wire import (
 )
 
 _JOIN_S = 0.25
+_GOODBYE_S = 0.05
 
 
 class OpenIGTLinkClient:
@@ -40,7 +42,8 @@ class OpenIGTLinkClient:
     sink: gets every sample, on the reader thread. silence_s: a peer that sends nothing for so
     long counts as dead; None waits for ever. protocol_version: 1 sends only v1 headers, because
     peers built on the C++ library of protocol 2 lose step at others; 2 tells the peer at once
-    that it may answer with tool status and metadata.
+    that it may answer with tool status and metadata. tracking: TDATA or QTDATA, for peers that
+    send poses only when they are asked to (STT_, ended with STP_).
 
     A fault ends the connection. Enter again to connect again; nothing reconnects by itself.
     """
@@ -55,7 +58,10 @@ class OpenIGTLinkClient:
         connect_timeout_s: float = 2.0,
         silence_s: float | None = 1.0,
         protocol_version: int = 1,
+        tracking: str | None = None,
     ) -> None:
+        if tracking not in (None, "TDATA", "QTDATA"):
+            raise DeviceError(f"{name}: tracking {tracking!r}; choose TDATA or QTDATA")
         if protocol_version not in (1, 2):
             raise DeviceError(f"{name}: protocol version {protocol_version}; choose 1 or 2")
         self.name = name
@@ -64,6 +70,7 @@ class OpenIGTLinkClient:
         self._connect_timeout_s = connect_timeout_s
         self._silence_s = silence_s
         self._version = protocol_version
+        self._tracking = tracking
         self._link: _Link | None = None
 
     def __enter__(self) -> Self:
@@ -73,14 +80,23 @@ class OpenIGTLinkClient:
         sock = _connect(self.name, self._address, self._connect_timeout_s)
         self._link = _Link(self._title(), sock, self._sink, self._silence_s)
         self._link.start()
+        now_s = time.time()
         if self._version == 2:
-            self._announce(self._link)
+            self._ask(self._link, pack_query("GET_CAPABIL", "", now_s, version=2))
+        if self._tracking is not None:
+            start = pack_start_tracking(self._tracking, "", now_s, version=self._version)
+            self._ask(self._link, start)
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Close within 0.3 s, whatever the peer does."""
-        if self._link is not None:
-            self._link.close()
+        if self._link is None:
+            return
+        if self._tracking is not None and self._link.is_open():
+            stop = pack_query(f"STP_{self._tracking}", "", time.time(), version=self._version)
+            with contextlib.suppress(ConnectionLostError):
+                self._link.send(stop, _GOODBYE_S)
+        self._link.close()
 
     def counts(self) -> StreamCounts:
         """Since the last connection; stays readable after it ended."""
@@ -91,7 +107,7 @@ class OpenIGTLinkClient:
         return f"{self._title()}: not connected" if self._link is None else self._link.fault()
 
     def notices(self) -> Mapping[str, Notice]:
-        """The newest STATUS, CAPABILITY and query of this connection, by message type."""
+        """The newest of each message that is no sample (STATUS, POINT ...), by message type."""
         return {} if self._link is None else self._link.notices.copy()
 
     def send_text(self, name: str, text: str, *, timeout_s: float = 0.5) -> None:
@@ -104,9 +120,9 @@ class OpenIGTLinkClient:
             raise ConnectionLostError(f"{self._title()}: not connected")
         self._link.send(packed, timeout_s)
 
-    def _announce(self, link: _Link) -> None:
+    def _ask(self, link: _Link, packed: bytes) -> None:
         try:
-            self.send(pack_query("GET_CAPABIL", "", time.time(), version=2))
+            self.send(packed)
         except ConnectionLostError:
             link.close()
             raise

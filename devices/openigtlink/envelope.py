@@ -92,10 +92,15 @@ def decode_text(raw: Content, encoding: int) -> str:
         raise MessageError("text is not in its character set", codec) from error
 
 
-def encode_text(text: str) -> tuple[bytes, int]:
+def encode_text(text: str, encoding: int | None = None) -> tuple[bytes, int]:
     """Bytes and character set: ASCII where it will do, else UTF-8. Raises MessageError."""
+    if encoding is None:
+        encoding = ASCII if text.isascii() else UTF8
+    codec = _CODECS.get(encoding)
+    if codec is None:
+        raise MessageError("unknown character set", str(encoding))
     try:
-        return text.encode("utf-8"), ASCII if text.isascii() else UTF8
+        return text.encode(codec), encoding
     except UnicodeEncodeError as error:
         raise MessageError("text cannot be encoded", repr(text)) from error
 

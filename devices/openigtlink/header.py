@@ -29,7 +29,10 @@ _KIB, _MIB = 1024, 1024 * 1024
 # The largest body believed for each type. A length beyond it is a fault of the sender, and
 # allocating it would take the console down.
 _SMALL = ("TRANSFORM", "POSITION", "STATUS", "STRING", "CAPABILITY")
-BODY_CAPS = dict.fromkeys(_SMALL, 128 * _KIB) | {"QTDATA": 256 * _KIB, "IMAGE": 64 * _MIB}
+_LARGE = ("IMAGE", "BIND", "NDARRAY", "POLYDATA", "VIDEO")
+BODY_CAPS = (
+    dict.fromkeys(_SMALL, 128 * _KIB) | {"QTDATA": 256 * _KIB} | dict.fromkeys(_LARGE, 64 * _MIB)
+)
 OTHER_BODY_CAP = 4 * _MIB
 
 

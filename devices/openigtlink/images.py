@@ -8,7 +8,10 @@ Slicer (OpenIGTLinkIO) and pyigtl both read "centre" as pixel index (size - 1) /
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,8 +29,27 @@ class PatientAxes(IntEnum):
     LPS = 2
 
 
+class ByteOrder(IntEnum):
+    """The byte that names the order of the pixels' bytes."""
+
+    BIG = 1
+    LITTLE = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """An image of several slices. voxels: (slices, rows, columns) or with components as a fourth
+    axis, read-only. parent_from_voxel (4, 4): from (column, row, slice) to LPS mm."""
+
+    name: str
+    voxels: NDArray[np.generic]
+    parent_from_voxel: NDArray[np.float64]
+    source_s: float
+    received_s: float
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
 _GEOMETRY = struct.Struct(">HBBBB3H12f6H")
-_BIG, _LITTLE = 1, 2
 _SCALARS: dict[int, np.dtype[Any]] = {
     2: np.dtype(np.int8),
     3: np.dtype(np.uint8),
@@ -52,70 +74,126 @@ def pack_image(
     *,
     version: int = 1,
     axes: PatientAxes = PatientAxes.LPS,
+    order: ByteOrder = ByteOrder.LITTLE,
+    metadata: Mapping[str, str] | None = None,
 ) -> bytes:
     """IMAGE of one slice. Raises MessageError.
 
     pixels: (rows, columns) or (rows, columns, components). parent_from_pixel: (4, 4), from
-    (column, row, slice) to LPS mm; `axes` says how it is written on the wire.
+    (column, row, slice) to LPS mm; `axes` says how it is written on the wire. metadata needs
+    version 2.
     """
-    code = _SCALAR_OF_TYPE.get(pixels.dtype.newbyteorder("="))
-    if code is None or pixels.ndim not in (2, 3) or pixels.size == 0:
+    if pixels.ndim not in (2, 3):
         raise MessageError("bad image", f"{pixels.dtype} of shape {pixels.shape}")
-    components = pixels.shape[2] if pixels.ndim == 3 else 1
-    size = (pixels.shape[1], pixels.shape[0], 1)
+    return pack_volume(
+        name,
+        pixels[np.newaxis],
+        parent_from_pixel,
+        timestamp_s,
+        version=version,
+        axes=axes,
+        order=order,
+        metadata=metadata,
+    )
+
+
+def pack_volume(
+    name: str,
+    voxels: NDArray[np.generic],
+    parent_from_voxel: ArrayLike,
+    timestamp_s: float,
+    *,
+    version: int = 1,
+    axes: PatientAxes = PatientAxes.LPS,
+    order: ByteOrder = ByteOrder.LITTLE,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """IMAGE of (slices, rows, columns) or (slices, rows, columns, components); as pack_image."""
+    code = _SCALAR_OF_TYPE.get(voxels.dtype.newbyteorder("="))
+    if code is None or voxels.ndim not in (3, 4) or voxels.size == 0:
+        raise MessageError("bad image", f"{voxels.dtype} of shape {voxels.shape}")
+    components = voxels.shape[3] if voxels.ndim == 4 else 1
+    size = (voxels.shape[2], voxels.shape[1], voxels.shape[0])
     if max(size) > 0xFFFF or components > 0xFF:
-        raise MessageError("image too large", f"shape {pixels.shape}")
-    matrix = _image_matrix(parent_from_pixel)
+        raise MessageError("image too large", f"shape {voxels.shape}")
+    matrix = _image_matrix(parent_from_voxel)
     on_wire = matrix if axes is PatientAxes.LPS else _LPS_FROM_RAS @ matrix
     geometry = _GEOMETRY.pack(
-        1, components, code, _LITTLE, axes, *size, *_wire_numbers(on_wire, size), 0, 0, 0, *size
+        1, components, code, order, axes, *size, *_wire_numbers(on_wire, size), 0, 0, 0, *size
     )
-    little = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
+    dtype = voxels.dtype.newbyteorder("<" if order is ByteOrder.LITTLE else ">")
+    ordered = np.ascontiguousarray(voxels, dtype=dtype)
     return seal(
-        "IMAGE", name, geometry + little.tobytes(), timestamp_s=timestamp_s, version=version
+        "IMAGE",
+        name,
+        geometry + ordered.tobytes(),
+        timestamp_s=timestamp_s,
+        version=version,
+        metadata=metadata,
     )
 
 
-def decode_image(envelope: Envelope) -> list[ImageSample]:
-    """One slice. Raises MessageError on volumes, parts of images and impossible sizes."""
+def decode_image(envelope: Envelope) -> list[ImageSample | Volume]:
+    """One slice, or a volume. Raises MessageError on impossible sizes.
+
+    Of a part of an image (a sub-volume) the part alone is in the message: it comes out as an
+    image of its own, at its own place.
+    """
     if len(envelope.content) < _GEOMETRY.size:
         raise MessageError("bad image", f"{len(envelope.content)} bytes")
     fields = _GEOMETRY.unpack_from(envelope.content)
     _, components, scalar, endian, axes = fields[:5]
     size, numbers, start, part = fields[5:8], fields[8:20], fields[20:23], fields[23:26]
-    if start != (0, 0, 0) or part != size:
-        raise MessageError("part of an image", f"{part} of {size}; whole images are read")
-    if size[2] != 1:
-        raise MessageError("image is a volume", f"{size[2]} slices; one is read")
+    if any(s + p > whole for s, p, whole in zip(start, part, size, strict=True)):
+        raise MessageError("bad image", f"part {part} at {start} of {size}")
     if axes not in (PatientAxes.RAS, PatientAxes.LPS):
         raise MessageError("bad image", f"coordinate system {axes}")
-    pixels = _pixels(envelope.content[_GEOMETRY.size :], size, components, scalar, endian)
-    sample = ImageSample(
-        name=envelope.header.device_name,
-        pixels=pixels,
-        parent_from_pixel=_from_wire(numbers, size, PatientAxes(axes)),
-        source_s=envelope.header.timestamp_s,
-        received_s=envelope.received_s,
-    )
-    return [sample]
+    voxels = _voxels(envelope.content[_GEOMETRY.size :], part, components, scalar, endian)
+    matrix = _from_wire(numbers, size, PatientAxes(axes))
+    if start != (0, 0, 0):
+        moved = matrix.copy()
+        moved[:3, 3] += matrix[:3, :3] @ np.array(start, dtype=np.float64)
+        moved.flags.writeable = False
+        matrix = moved
+    header, received_s = envelope.header, envelope.received_s
+    if part[2] == 1:
+        pixels = voxels[0]
+        return [
+            ImageSample(
+                header.device_name,
+                pixels,
+                matrix,
+                header.timestamp_s,
+                received_s,
+                envelope.metadata,
+            )
+        ]
+    return [
+        Volume(
+            header.device_name, voxels, matrix, header.timestamp_s, received_s, envelope.metadata
+        )
+    ]
 
 
-def _pixels(
+def _voxels(
     raw: memoryview, size: tuple[int, int, int], components: int, scalar: int, endian: int
 ) -> NDArray[np.generic]:
-    if scalar not in _SCALARS or endian not in (_BIG, _LITTLE):
+    """(slices, rows, columns), with components as a fourth axis where there are several."""
+    if scalar not in _SCALARS or endian not in (ByteOrder.BIG, ByteOrder.LITTLE):
         raise MessageError("bad image", f"scalar type {scalar}, byte order {endian}")
-    dtype = _SCALARS[scalar].newbyteorder(">" if endian == _BIG else "<")
-    count = size[0] * size[1] * components
+    dtype = _SCALARS[scalar].newbyteorder(">" if endian == ByteOrder.BIG else "<")
+    count = size[0] * size[1] * size[2] * components
     if count == 0 or len(raw) != count * dtype.itemsize:
         raise MessageError(
             "wrong length", f"{len(raw)} bytes of pixels for {size} x {components} {dtype}"
         )
-    shape = (size[1], size[0]) if components == 1 else (size[1], size[0], components)
+    shape: tuple[int, ...] = (size[2], size[1], size[0])
+    if components > 1:
+        shape = (*shape, components)
     on_wire: NDArray[np.generic] = np.frombuffer(raw, dtype).reshape(shape)
-    pixels = on_wire.astype(_SCALARS[scalar], copy=False)
-    pixels.flags.writeable = False
-    return pixels
+    voxels = on_wire.astype(_SCALARS[scalar], copy=False)
+    voxels.flags.writeable = False
+    return voxels
 
 
 def _from_wire(numbers: tuple[float, ...], size: tuple[int, int, int], axes: PatientAxes) -> Matrix:

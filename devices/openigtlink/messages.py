@@ -5,15 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from devices.contract import Sample
+from devices.openigtlink.arrays import (
+    ColourTable,
+    NumberArray,
+    SensorReading,
+    decode_array,
+    decode_colours,
+    decode_sensor,
+)
+from devices.openigtlink.bundles import unbundle
+from devices.openigtlink.commands import Command, decode_command
 from devices.openigtlink.envelope import Content, Envelope, unseal
 from devices.openigtlink.header import HEADER_SIZE, MessageError, parse_header
-from devices.openigtlink.images import decode_image
+from devices.openigtlink.images import Volume, decode_image
 from devices.openigtlink.poses import (
     decode_position,
     decode_qtdata,
     decode_tdata,
     decode_transform,
 )
+from devices.openigtlink.records import (
+    Table,
+    decode_image_list,
+    decode_label_list,
+    decode_points,
+    decode_trajectories,
+)
+from devices.openigtlink.surfaces import Surface, decode_surface
 from devices.openigtlink.texts import (
     QUERY_PREFIXES,
     Capability,
@@ -25,7 +43,18 @@ from devices.openigtlink.texts import (
     decode_string,
 )
 
-Notice = DeviceStatus | Capability | Query
+Notice = (
+    DeviceStatus
+    | Capability
+    | Query
+    | Command
+    | Table
+    | Surface
+    | SensorReading
+    | NumberArray
+    | ColourTable
+    | Volume
+)
 Message = Sample | Notice
 Decoder = Callable[[Envelope], Sequence[Message | MessageError]]
 
@@ -38,7 +67,18 @@ DECODERS: dict[str, Decoder] = {
     "STRING": decode_string,
     "STATUS": decode_status,
     "CAPABILITY": decode_capability,
+    "COMMAND": decode_command,
+    "POINT": decode_points,
+    "TRAJ": decode_trajectories,
+    "IMGMETA": decode_image_list,
+    "LBMETA": decode_label_list,
+    "POLYDATA": decode_surface,
+    "SENSOR": decode_sensor,
+    "NDARRAY": decode_array,
+    "COLORT": decode_colours,
 }
+# Known, and left alone on purpose: compressed video needs a codec of its own.
+SKIPPED = ("VIDEO", "VIDEOMETA")
 
 
 def decode(envelope: Envelope) -> Sequence[Message | MessageError]:
@@ -47,10 +87,24 @@ def decode(envelope: Envelope) -> Sequence[Message | MessageError]:
     Raises MessageError where the whole message is refused.
     """
     kind = envelope.header.type
+    if kind == "BIND":
+        return _decode_bundle(envelope)
+    if kind in SKIPPED:
+        raise MessageError(f"{kind} is skipped")
     decoder = decode_query if kind.startswith(QUERY_PREFIXES) else DECODERS.get(kind)
     if decoder is None:
         raise MessageError(f"unknown type {kind}")
     return decoder(envelope)
+
+
+def _decode_bundle(envelope: Envelope) -> Sequence[Message | MessageError]:
+    found: list[Message | MessageError] = []
+    for child in unbundle(envelope):
+        try:
+            found.extend(decode(child))
+        except MessageError as error:
+            found.append(error)
+    return found
 
 
 def decode_bytes(data: Content, received_s: float) -> Sequence[Message | MessageError]:

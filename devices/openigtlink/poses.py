@@ -91,6 +91,23 @@ def pack_tdata(
     return seal("TDATA", name, content, timestamp_s=timestamp_s, version=version)
 
 
+def pack_position(name: str, matrix: ArrayLike, timestamp_s: float, version: int = 1) -> bytes:
+    """POSITION with a full quaternion (28 bytes). matrix: (4, 4), mm. Raises MessageError."""
+    return seal(
+        "POSITION", name, _quaternion_content(matrix), timestamp_s=timestamp_s, version=version
+    )
+
+
+def pack_qtdata(
+    name: str, elements: Sequence[TrackedElement], timestamp_s: float, version: int = 1
+) -> bytes:
+    """QTDATA: as TDATA, with quaternions. Raises MessageError."""
+    content = b"".join(
+        _element_head(element) + _quaternion_content(element.matrix) for element in elements
+    )
+    return seal("QTDATA", name, content, timestamp_s=timestamp_s, version=version)
+
+
 def decode_transform(envelope: Envelope) -> list[PoseSample]:
     """One pose. Raises MessageError where it is not finite, not rigid or reflected."""
     _check_length(envelope, _MATRIX.size)
@@ -193,8 +210,11 @@ def _read_quaternion(raw: memoryview) -> _Rows:
     x, y, z = numbers[3:6]
     squared = x * x + y * y + z * z
     w = numbers[6] if len(numbers) == 7 else max(0.0, 1.0 - squared) ** 0.5
-    if not abs(squared + w * w - 1.0) <= RIGID_TOLERANCE:
-        raise MessageError("pose not rigid", f"quaternion ({x}, {y}, {z}, {w}) is not of length 1")
+    length = math.sqrt(squared + w * w)
+    # The C++ library scales what it reads to length 1, and its own senders rely on it.
+    if not 0.5 <= length <= 2.0:
+        raise MessageError("pose not rigid", f"quaternion ({x}, {y}, {z}, {w}) is no rotation")
+    x, y, z, w = x / length, y / length, z / length, w / length
     return (
         (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), numbers[0]),
         (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), numbers[1]),
@@ -212,10 +232,32 @@ def _matrix_content(matrix: ArrayLike) -> bytes:
 
 
 def _element_content(element: TrackedElement) -> bytes:
+    return _element_head(element) + _matrix_content(element.matrix)
+
+
+def _element_head(element: TrackedElement) -> bytes:
     if not 1 <= element.kind <= 4:
         raise MessageError("bad kind of tool", str(element.kind))
-    name = fixed_bytes(element.name, NAME_SIZE)
-    return _ELEMENT.pack(name, element.kind, 0) + _matrix_content(element.matrix)
+    return _ELEMENT.pack(fixed_bytes(element.name, NAME_SIZE), element.kind, 0)
+
+
+def _quaternion_content(matrix: ArrayLike) -> bytes:
+    rows = rigid_rows(matrix)
+    (a, b, c, px), (d, e, f, py), (g, h, i, pz) = rows[:3]
+    # Shepperd: divide by the largest of the four, which is never small.
+    squares = (1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i)
+    largest = squares.index(max(squares))
+    s = 2.0 * math.sqrt(squares[largest])
+    w, x, y, z = (
+        (s / 4, (h - f) / s, (c - g) / s, (d - b) / s),
+        ((h - f) / s, s / 4, (b + d) / s, (c + g) / s),
+        ((c - g) / s, (b + d) / s, s / 4, (f + h) / s),
+        ((d - b) / s, (c + g) / s, (f + h) / s, s / 4),
+    )[largest]
+    try:
+        return _QUATERNIONS[28].pack(px, py, pz, x, y, z, w)
+    except OverflowError as error:
+        raise MessageError("pose not finite", "its position does not fit float32") from error
 
 
 def _check_length(envelope: Envelope, size: int) -> None:

@@ -17,6 +17,7 @@ QUERY_PREFIXES = ("GET_", "STT_", "STP_", "RTS_")
 
 _TEXT = struct.Struct(">HH")
 _STATUS = struct.Struct(">Hq20s")
+_START = struct.Struct(">I32s")  # resolution in ms, name of the coordinate system
 _TYPE_SIZE = 12
 
 
@@ -54,9 +55,15 @@ class Query:
     received_s: float
 
 
-def pack_string(name: str, text: str, timestamp_s: float, version: int = 1) -> bytes:
-    """STRING, up to 65,535 bytes. Raises MessageError."""
-    raw, encoding = encode_text(text)
+def pack_string(
+    name: str, text: str, timestamp_s: float, version: int = 1, *, encoding: int | None = None
+) -> bytes:
+    """STRING, up to 65,535 bytes. Raises MessageError.
+
+    encoding: IANA number of the character set (3 ASCII, 4 Latin-1, 106 UTF-8); None takes ASCII
+    where it will do, else UTF-8.
+    """
+    raw, encoding = encode_text(text, encoding)
     if len(raw) > 0xFFFF:
         raise MessageError("text too long", f"{len(raw)} bytes; STRING carries 65,535")
     content = _TEXT.pack(encoding, len(raw)) + raw
@@ -94,6 +101,14 @@ def pack_query(
     if not message_type.startswith(QUERY_PREFIXES):
         raise MessageError("bad message type", f"{message_type!r} is no query")
     return seal(message_type, name, content, timestamp_s=timestamp_s, version=version)
+
+
+def pack_start_tracking(
+    kind: str, name: str, timestamp_s: float, *, interval_ms: int = 10, version: int = 1
+) -> bytes:
+    """STT_TDATA or STT_QTDATA: ask for poses each `interval_ms`. Raises MessageError."""
+    content = _START.pack(interval_ms, b"")
+    return pack_query(f"STT_{kind}", name, timestamp_s, content=content, version=version)
 
 
 def decode_string(envelope: Envelope) -> list[TextSample]:

@@ -18,11 +18,13 @@ from ir_nav.session.state import Source
 class Header:
     """valid None: guidance is not the matter at hand, no pill. log: elapsed time or ''.
 
-    waiting: not valid only because the breath is outside its gate.
+    waiting: not valid only because the breath is outside its gate. opened: a CT is open, whether
+    it names its patient or not.
     """
 
     patient: str = ""
     patient_id: str = ""
+    opened: bool = False
     side: str = ""
     procedure: str = ""
     source: Source | None = None
@@ -112,20 +114,39 @@ class TopBar(QWidget):
 
     def _draw_left(self, painter: QPainter, room: float) -> None:
         shown, x = self._header, 20.0
-        patient = shown.patient or "No patient"
-        x += self._cut(
-            painter, x, room, patient, px=theme.TITLE, name=theme.TEXT_1, weight=theme.STRONG
-        )
-        x += 16.0
-        if shown.patient_id:
-            x += (
-                self._cut(painter, x, room, shown.patient_id, px=theme.BODY, name=theme.TEXT_2)
-                + 20.0
+        who = shown.patient or shown.patient_id
+        if who or not shown.opened:
+            x += self._cut(
+                painter,
+                x,
+                room,
+                who or "No patient",
+                px=theme.TITLE,
+                name=theme.TEXT_1,
+                weight=theme.STRONG,
             )
+            x += 16.0
+        else:
+            x = self._draw_nameless(painter, x) + 16.0
+        if shown.patient and shown.patient_id:
+            words = shown.patient_id
+            x += self._cut(painter, x, room, words, px=theme.BODY, name=theme.TEXT_2) + 20.0
         if shown.side and room - x > 100.0:
             x = self._draw_side(painter, x, shown.side) + 20.0
         if shown.procedure and room - x > 60.0:
             self._cut(painter, x, room, shown.procedure, px=theme.BODY, name=theme.TEXT_2)
+
+    def _draw_nameless(self, painter: QPainter, left: float) -> float:
+        words = "No patient ID"
+        box = QRectF(left, 14.5, text_width(words, theme.BODY, theme.REGULAR) + 26.0, 0.0)
+        box.setBottom(self.height() - 14.5)
+        painter.setPen(QPen(theme.colour(theme.TEXT_3), 1.2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(box, 5.0, 5.0)
+        painter.setFont(theme.font(theme.BODY))
+        painter.setPen(theme.colour(theme.TEXT_2))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
+        return box.right()
 
     def _draw_side(self, painter: QPainter, left: float, side: str) -> float:
         wide = text_width(side, theme.BODY, theme.STRONG) + 26.0

@@ -7,36 +7,42 @@ from math import log1p
 
 import numpy as np
 from PyQt6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QImage, QPainter, QPen
+from PyQt6.QtGui import QImage, QPainter, QPen, QPolygonF
 
 from ir_nav.geometry import FloatArray, perpendicular_basis
 from ir_nav.gui import theme
-from ir_nav.gui.paint import draw_diamond, draw_error, draw_label, draw_ring, fitting
+from ir_nav.gui.depth_ruler import WIDTH, DepthRuler
+from ir_nav.gui.paint import draw_diamond, draw_label, draw_ring
 from ir_nav.gui.picture import Picture
 from ir_nav.guidance import Guidance
 from ir_nav.imaging import orientation_letters
 from ir_nav.planning import PlannedPath
-from ir_nav.session.state import Refusal
 
 RINGS_MM = (1, 2, 5, 10, 20)
 # Inside it the scale is nearly linear: the first millimetre takes a fifth of the radius.
 LOG_KNEE_MM = 1.2
+FARTHEST = 1.12
+RING_LABELS_MM = RINGS_MM[1:]
 HUB_MM = 100.0
-ON_COURSE_DEG = 1.0
-ARRIVED_MM = 1.0
+# Points of the error's outline, counter-clockwise; the last is the first again.
+_TURNS = np.linspace(0.0, 2.0 * np.pi, 49)
+CIRCLE = np.column_stack([np.cos(_TURNS), np.sin(_TURNS)])
 ANTERIOR = np.array([0.0, -1.0, 0.0])
 HEAD = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BullseyeState:
-    """What the bull's-eye draws; guidance None blanks the needle."""
+    """What the bull's-eye draws; guidance None blanks the needle.
+
+    told_to_target_mm: what the numbers beneath say, so that the depth in words agrees with them.
+    """
 
     path: PlannedPath | None = None
     guidance: Guidance | None = None
     error_mm: float | None = None
     tolerance_mm: float = 5.0
-    refusal: Refusal | None = None
+    told_to_target_mm: float | None = None
 
 
 def view_basis(direction_ct: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -46,8 +52,21 @@ def view_basis(direction_ct: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def ring_fraction(distance_mm: float) -> float:
-    """Radius of a distance as a part of the outermost ring's, logarithmic; at most 1.12."""
-    return min(log1p(distance_mm / LOG_KNEE_MM) / log1p(RINGS_MM[-1] / LOG_KNEE_MM), 1.12)
+    """Radius of a distance as a part of the outermost ring's, logarithmic; at most FARTHEST."""
+    return min(log1p(distance_mm / LOG_KNEE_MM) / log1p(RINGS_MM[-1] / LOG_KNEE_MM), FARTHEST)
+
+
+def told_depth_mm(length_mm: float, to_target_mm: float) -> float:
+    """The depth that adds up with the rounded distance to the target to the rounded length."""
+    return round(length_mm, 1) - round(to_target_mm, 1)
+
+
+def warped(points_mm: FloatArray) -> FloatArray:
+    """(n, 2) positions square to the path, mm, as parts of the outermost ring's radius."""
+    distances = np.hypot(points_mm[:, 0], points_mm[:, 1])
+    reach = np.log1p(distances / LOG_KNEE_MM) / log1p(RINGS_MM[-1] / LOG_KNEE_MM)
+    scale = np.minimum(reach, FARTHEST) / np.maximum(distances, 1e-9)
+    return np.asarray(points_mm * scale[:, None])
 
 
 class Bullseye(Picture):
@@ -57,6 +76,7 @@ class Bullseye(Picture):
         super().__init__("Down the path", "log scale")
         self._state = BullseyeState()
         self._ground: QImage | None = None
+        self._basis: tuple[PlannedPath, FloatArray, FloatArray] | None = None
         self._ground_key: object = None
 
     def show_guidance(self, state: BullseyeState) -> None:
@@ -64,17 +84,31 @@ class Bullseye(Picture):
         self._state = state
         self.update()
 
+    def _basis_of(self, path: PlannedPath) -> tuple[FloatArray, FloatArray]:
+        """Worked out once for a path: it is asked for at every paint, several times."""
+        if self._basis is None or self._basis[0] is not path:
+            self._basis = (path, *view_basis(path.direction_ct))
+        return self._basis[1], self._basis[2]
+
+    @property
+    def told_depth_mm(self) -> float | None:
+        """The depth in words, or None while it is not known."""
+        path, told = self._state.path, self._state.told_to_target_mm
+        if path is None or told is None or self._state.guidance is None:
+            return None
+        return told_depth_mm(path.length_mm, told)
+
     def middle(self) -> QPointF:
         """Where the planned path is seen end on."""
         bar = self._bar_room()
-        return QPointF((self.width() - bar) / 2.0, self.height() / 2.0 + 2.0)
+        return QPointF((self.width() - bar) / 2.0 + 4.0, self.height() / 2.0 + 8.0)
 
     def place(self, offset_ct_mm: FloatArray) -> QPointF:
         """Painter position of an offset from the planned line."""
         path = self._state.path
         if path is None:
             return self.middle()
-        right, up = view_basis(path.direction_ct)
+        right, up = self._basis_of(path)
         x, y = float(np.dot(offset_ct_mm, right)), float(np.dot(offset_ct_mm, up))
         distance = float(np.hypot(x, y))
         if distance < 1e-9:
@@ -113,14 +147,16 @@ class Bullseye(Picture):
         if self._state.guidance is not None:
             self._draw_needle(painter, self._state.guidance)
         self._draw_depth(painter)
-        self._draw_advice(painter)
 
     def _radius(self) -> float:
-        room = min(self.width() - self._bar_room() - 96.0, self.height() - 128.0)
+        room = min(
+            self.width() - self._bar_room() - (84.0 if self.width() > 450 else 66.0),
+            self.height() - 116.0,
+        )
         return max(room / 2.0, 20.0)
 
     def _bar_room(self) -> float:
-        return 92.0 if self.width() > 330 else 56.0
+        return 132.0 if self.width() > 450 else 116.0
 
     def _draw_rings(self, painter: QPainter) -> None:
         middle, radius = self.middle(), self._radius()
@@ -134,22 +170,30 @@ class Bullseye(Picture):
             )
         tolerance = radius * ring_fraction(self._state.tolerance_mm)
         draw_ring(painter, middle, tolerance, theme.colour(theme.PLAN), 2.0)
-        shown = RINGS_MM if radius > 130 else RINGS_MM[2:]
-        for ring in shown:
-            at = middle + QPointF(5.0, -radius * ring_fraction(ring) - 2.0)
+        # Between the axes, toward the feet: the letters and the plan's line lie on the axes.
+        slant = float(np.sqrt(0.5))
+        taken: list[float] = []
+        # The limit is named before the others where there is no room for all.
+        for ring in sorted(RING_LABELS_MM, key=lambda one: one != self._state.tolerance_mm):
+            reach = radius * ring_fraction(ring) * slant
+            if any(abs(reach - other) < theme.NOTE + 3.0 for other in taken):
+                continue
+            taken.append(reach)
+            limit = ring == self._state.tolerance_mm
             draw_label(
                 painter,
-                at,
+                middle + QPointF(reach, reach),
                 f"{ring} mm",
                 px=theme.NOTE if radius > 150 else theme.LEAST,
-                name=theme.TEXT_2,
-                anchor=(0.0, 1.0),
+                name=theme.PLAN if limit else theme.TEXT_2,
+                plate=True,
+                anchor=(0.5, 0.5),
             )
 
     def _draw_letters(self, painter: QPainter) -> None:
         if self._state.path is None:
             return
-        right, up = view_basis(self._state.path.direction_ct)
+        right, up = self._basis_of(self._state.path)
         middle, reach = self.middle(), self._radius() * 1.06 + 6.0
         for direction, dx, dy, anchor in (
             (right, 1, 0, (0.0, 0.5)),
@@ -160,6 +204,9 @@ class Bullseye(Picture):
             at = middle + QPointF(dx * reach, dy * reach)
             letters = orientation_letters(direction)
             draw_label(painter, at, letters, px=theme.ROW, weight=theme.STRONG, anchor=anchor)
+        ruler = self._ruler()
+        if ruler is not None:
+            ruler.draw_ground(painter, self.height() > 260)
 
     def _draw_needle(self, painter: QPainter, guidance: Guidance) -> None:
         tip = self.place(guidance.tip_offset_ct_mm)
@@ -174,95 +221,42 @@ class Bullseye(Picture):
         painter.drawEllipse(tip, 9.0, 9.0)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self._state.error_mm is not None:
-            self._draw_error(painter, guidance, tip)
+            self._draw_error(painter, guidance.tip_offset_ct_mm, self._state.error_mm)
+        self._name_ends(painter, tip, hub)
 
-    def _draw_error(self, painter: QPainter, guidance: Guidance, tip: QPointF) -> None:
-        """A circle in mm is an oval on a logarithmic scale: its local stretch along and across."""
-        error = self._state.error_mm or 0.0
-        distance = max(guidance.off_path_mm, 1e-6)
-        outer = ring_fraction(distance + error)
-        inner = ring_fraction(abs(distance - error)) * (1 if distance >= error else -1)
-        along = (outer - inner) / 2.0 * self._radius()
-        across = ring_fraction(distance) / distance * error * self._radius()
-        across = min(across, ring_fraction(error) * self._radius())
-        out = tip - self.middle()
-        painter.save()
-        painter.translate(tip)
-        painter.rotate(float(np.degrees(np.arctan2(out.y(), out.x()))))
-        draw_error(painter, QPointF(0.0, 0.0), max(along, 10.0), max(across, 10.0))
-        painter.restore()
+    def _name_ends(self, painter: QPainter, tip: QPointF, hub: QPointF) -> None:
+        """Away from one another, so that neither name lies on the shaft between them."""
+        apart = 1.0 if tip.x() >= hub.x() else -1.0
+        for at, reach, words, side in ((tip, 13.0, "tip", apart), (hub, 19.0, "hub", -apart)):
+            place = at + QPointF(side * reach, 0.0)
+            anchor = (0.0 if side > 0.0 else 1.0, 0.5)
+            draw_label(painter, place, words, weight=theme.STRONG, name=theme.NEEDLE, anchor=anchor)
 
-    def _draw_depth(self, painter: QPainter) -> None:
+    def _draw_error(self, painter: QPainter, offset_ct_mm: FloatArray, error_mm: float) -> None:
+        """The sphere's outline, each of its points taken through the logarithmic scale."""
         path = self._state.path
         if path is None:
             return
-        bar = QRectF(self.width() - 40.0, 84.0, 14.0, self.height() - 84.0 - 84.0)
-        past = 0.12
-        target_y = bar.top() + bar.height() * (1.0 - past)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour(theme.LINE))
-        painter.drawRoundedRect(bar, 7.0, 7.0)
-        top = QPointF(self.width() - 33.0, bar.top() - 6.0)
-        draw_label(painter, top, "Skin", name=theme.TEXT_2, anchor=(0.5, 1.0))
-        guidance = self._state.guidance
-        if guidance is not None:
-            self._draw_depth_fill(painter, bar, target_y, path.length_mm - guidance.to_target_mm)
-        painter.setPen(QPen(theme.colour(theme.PLAN), 3.0))
-        painter.drawLine(QLineF(bar.left() - 9, target_y, bar.right() + 9, target_y))
-        below = QPointF(self.width() - 33.0, bar.bottom() + 6.0)
-        draw_label(painter, below, "Target", name=theme.PLAN, anchor=(0.5, 0.0))
+        right, up = self._basis_of(path)
+        at = np.array([np.dot(offset_ct_mm, right), np.dot(offset_ct_mm, up)])
+        seen = warped(at + error_mm * CIRCLE) * self._radius()
+        middle = self.middle()
+        x, y = middle.x() + seen[:, 0], middle.y() - seen[:, 1]
+        pen = QPen(theme.colour(theme.ERROR, 0.9), 1.6)
+        pen.setDashPattern([1.0, 2.2])
+        painter.setPen(pen)
+        painter.drawPolygon(QPolygonF(list(map(QPointF, x.tolist(), y.tolist()))))
 
-    def _draw_depth_fill(
-        self, painter: QPainter, bar: QRectF, target_y: float, depth_mm: float
-    ) -> None:
+    def _ruler(self) -> DepthRuler | None:
         path = self._state.path
-        length = 1.0 if path is None else path.length_mm
-        px_per_mm = (target_y - bar.top()) / length
-        filled = min(max(depth_mm * px_per_mm, 0.0), bar.height())
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour(theme.NEEDLE))
-        painter.drawRoundedRect(QRectF(bar.left(), bar.top(), 14.0, filled), 7.0, 7.0)
-        at = QPointF(bar.left() - 8.0, bar.top() + filled)
-        words = f"{depth_mm:.0f}" if depth_mm >= 0.0 else "outside"
-        draw_label(
-            painter,
-            at,
-            words,
-            px=theme.ROW if depth_mm >= 0.0 else theme.NOTE,
-            weight=theme.STRONG,
-            name=theme.NEEDLE,
-            anchor=(1.0, 0.5),
-        )
+        if path is None:
+            return None
+        box = QRectF(self.width() - 44.0, 66.0, WIDTH, max(self.height() - 66.0 - 44.0, 40.0))
+        return DepthRuler(box, path.length_mm)
 
-    def _draw_advice(self, painter: QPainter) -> None:
-        guidance = self._state.guidance
-        words = "" if guidance is None else advice(guidance, self._state.tolerance_mm)
-        if self._state.refusal is not None:
-            words = f"No guidance: {self._state.refusal.reason}"
-        tone = theme.TEXT_2 if guidance is None else theme.NEEDLE
-        px = theme.TITLE if self.width() > 420 else theme.BODY
-        words = fitting(words, px, theme.STRONG, self.width() - 28.0)
-        draw_label(
-            painter,
-            QPointF(14.0, self.height() - 14.0),
-            words,
-            px=px,
-            weight=theme.STRONG,
-            name=tone,
-            anchor=(0.0, 1.0),
-        )
-
-
-def advice(guidance: Guidance, tolerance_mm: float = 5.0) -> str:
-    """What to do next, in a few words."""
-    if guidance.to_target_mm < -ARRIVED_MM:
-        return f"Past the target: withdraw {-guidance.to_target_mm:.0f} mm"
-    if guidance.to_target_mm <= ARRIVED_MM and guidance.off_path_mm <= tolerance_mm:
-        return "At the target"
-    if guidance.angle_deg >= ON_COURSE_DEG:
-        side = " · ".join(orientation_letters(guidance.hub_tilt_ct))
-        return f"Tilt hub {guidance.angle_deg:.0f}° toward {side}"
-    if guidance.aim_off_mm > tolerance_mm:
-        side = " · ".join(orientation_letters(-guidance.aim_offset_ct_mm))
-        return f"Shift {guidance.aim_off_mm:.0f} mm toward {side}"
-    return f"On course: advance {guidance.to_target_mm:.0f} mm"
+    def _draw_depth(self, painter: QPainter) -> None:
+        ruler, guidance = self._ruler(), self._state.guidance
+        if ruler is None:
+            return
+        depth = None if guidance is None else ruler.length_mm - guidance.to_target_mm
+        ruler.draw(painter, depth, self.told_depth_mm)

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
+from ir_nav.gui.paint import draw_label
 from ir_nav.tracking.calibration.pivot import MAX_PIVOT_RMS_MM, PivotCalibration
 
 RINGS_DEG = (20.0, 40.0, 60.0, 90.0, 120.0, 180.0)
 RINGS_MM = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6)
 DOTS = 600
-LEAST_SIDE_PX = 70.0
+DOT_PX = 1.8
+LEAST_SIDE_PX = 56.0
 
 
 class CalibrationView(QWidget):
@@ -57,11 +59,16 @@ class CalibrationView(QWidget):
         alike = np.ones(len(turned_deg), dtype=bool)
         _draw_target(painter, left, turned_deg, alike, _Rings(RINGS_DEG, "°", None))
         _caption(painter, left, "How it was turned")
-        if pivot is not None and len(pivot.offsets_mm):
+        if pivot is None:
+            painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(right.adjusted(4.0, 4.0, -4.0, -4.0))
+            _caption(painter, right, "Residuals come with Finish")
+        elif len(pivot.offsets_mm):
             gate = _Rings(RINGS_MM, " mm", MAX_PIVOT_RMS_MM)
             _draw_target(painter, right, pivot.offsets_mm[:, :2], pivot.kept, gate)
             out = int((~pivot.kept).sum())
-            words = f"Residuals, {out} left out" if out else "Residuals"
+            words = f"Residuals, {out} left out" if out else "Residuals, limit in blue"
             _caption(painter, right, words)
         painter.end()
 
@@ -84,7 +91,15 @@ def _draw_target(
         last = max(last, steps.index(rings.gate))
     scale = 0.5 * box.width() / (steps[last] * 1.04)
     middle = box.center()
+    if rings.gate is not None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour(theme.PLAN, 0.08))
+        painter.drawEllipse(middle, rings.gate * scale, rings.gate * scale)
     painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
+    reach_px = steps[last] * scale
+    painter.drawLine(QLineF(middle.x() - reach_px, middle.y(), middle.x() + reach_px, middle.y()))
+    painter.drawLine(QLineF(middle.x(), middle.y() - reach_px, middle.x(), middle.y() + reach_px))
     for step in steps[max(last - 2, 0) : last + 1]:
         gate = step == rings.gate
         tone, width = (theme.PLAN, 2.0) if gate else (theme.TEXT_3, 1.0)
@@ -95,13 +110,20 @@ def _draw_target(
     for point, fine in zip(points[::stride], good[::stride], strict=True):
         at = QPointF(middle.x() + point[0] * scale, middle.y() + point[1] * scale)
         if box.contains(at):
-            painter.setBrush(theme.colour(theme.TEXT_1 if fine else theme.ALARM_HIGH, 0.75))
-            painter.drawEllipse(at, 2.0, 2.0)
-    painter.setFont(theme.font(theme.LEAST, theme.MEDIUM))
-    for step in steps[max(last - 1, 0) : last + 1]:
-        painter.setPen(theme.colour(theme.PLAN if step == rings.gate else theme.TEXT_2))
-        at = QPointF(middle.x() + 4.0, middle.y() - step * scale + theme.LEAST + 2.0)
-        painter.drawText(at, f"{step:g}{rings.unit}")
+            painter.setBrush(theme.colour(theme.TEXT_1 if fine else theme.ALARM_HIGH, 0.6))
+            painter.drawEllipse(at, DOT_PX, DOT_PX)
+    # Between the axes, where the rings are free of the middle's crowd.
+    slant = scale * float(np.sqrt(0.5))
+    for step in steps[max(last - 1, 0) : last + 1] if box.width() > 130.0 else ():
+        draw_label(
+            painter,
+            QPointF(middle.x() + step * slant, middle.y() + step * slant),
+            f"{step:g}{rings.unit}",
+            px=theme.LEAST,
+            name=theme.PLAN if step == rings.gate else theme.TEXT_2,
+            plate=True,
+            anchor=(0.5, 0.5),
+        )
 
 
 def _caption(painter: QPainter, box: QRectF, words: str) -> None:

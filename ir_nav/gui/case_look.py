@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
 
-from ir_nav.geometry import angle_between_deg
+from ir_nav.geometry import FloatArray, angle_between_deg, apply, read_only
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import CaseImages
 from ir_nav.gui.scene_request import Surface
@@ -15,6 +16,7 @@ from ir_nav.imaging import (
     ImagingError,
     LabelMap,
     Mesh,
+    Volume,
     bone_surface,
     label_surface,
     skin_surface,
@@ -22,13 +24,18 @@ from ir_nav.imaging import (
 from ir_nav.planning import PlannedPath
 from ir_nav.session.case import Case
 
-# What is outlined where the labels name it: the organs one aims at and those one avoids. Sky
-# blue is kept for the plan.
+# What one aims at has the plan's colour and a wider outline.
+AIMED_AT = {
+    "lesion*": theme.PLAN,
+    "tumo*r*": theme.PLAN,
+    "metastas*": theme.PLAN,
+    "abscess*": "#3d86b8",
+}
+# What is outlined where the labels name it: the organs one aims at and those one avoids.
 OUTLINED = (
-    ("lesion*", theme.STRUCTURE),
-    ("abscess*", theme.STRUCTURE),
+    *AIMED_AT.items(),
     ("liver", theme.STRUCTURE),
-    ("kidney*", theme.STRUCTURE),
+    ("*kidney*", theme.STRUCTURE),
     ("spleen", theme.STRUCTURE),
     ("pancreas", theme.STRUCTURE),
     ("gallbladder", theme.STRUCTURE),
@@ -39,11 +46,13 @@ OUTLINED = (
     ("colon", theme.STRUCTURE),
     ("*bowel*", theme.STRUCTURE),
 )
+# Gas has no wall of its own: its outline would hide the bowel's.
+NOT_OUTLINED = "*gas*"
+GAS = re.compile(r"[ _-]*gas[ _-]*", re.IGNORECASE)
 SOLID = (
-    ("lesion*", theme.STRUCTURE, 1.0),
-    ("abscess*", theme.STRUCTURE, 0.9),
-    ("liver", "#9a6a55", 0.55),
-    ("kidney*", "#a07a66", 0.7),
+    *((pattern, tone, 1.0) for pattern, tone in AIMED_AT.items()),
+    ("liver", "#9a6a55", 0.5),
+    ("*kidney*", "#8b76ad", 0.9),
     ("gallbladder", "#7f9a6a", 0.8),
     ("portal*", "#6f86b5", 0.9),
     ("aorta", "#b56f6f", 0.9),
@@ -67,6 +76,11 @@ ORGAN_TRIANGLES = 3_000
 BONE_TRIANGLES = 24_000
 SKIN_TRIANGLES = 14_000
 
+# The body in a CT: denser than lung or air, and where a slice holds a fair part of the most.
+BODY_HU = -250
+BODY_STEP = 4
+BODY_SHARE = 0.06
+
 # The skin's normal is taken over this radius about the entry.
 NORMAL_MM = 10.0
 
@@ -75,9 +89,61 @@ def outlined(labels: LabelMap | None) -> tuple[tuple[int, str], ...]:
     """(id, colour) of the structures to outline."""
     if labels is None:
         return ()
+    left_out = set(labels.ids_named(NOT_OUTLINED))
+    found = {
+        number: tone
+        for pattern, tone in reversed(OUTLINED)
+        for number in labels.ids_named(pattern)
+        if number not in left_out
+    }
+    return tuple(found.items())
+
+
+def filled(labels: LabelMap | None) -> tuple[tuple[int, int], ...]:
+    """(id of a gas, id of what holds it): an outline goes round both."""
+    if labels is None:
+        return ()
     return tuple(
-        (number, tone) for pattern, tone in OUTLINED for number in labels.ids_named(pattern)
+        (number, holder)
+        for number in labels.ids_named(NOT_OUTLINED)
+        for holder in labels.ids_named(GAS.sub("", labels.names[number]))
+        if holder != number
     )
+
+
+def aimed_at(labels: LabelMap | None) -> frozenset[int]:
+    """Ids of the structures that a needle is meant for."""
+    if labels is None:
+        return frozenset()
+    return frozenset(number for pattern in AIMED_AT for number in labels.ids_named(pattern))
+
+
+def structure_tone(labels: LabelMap, number: int) -> str:
+    """The colour by which a structure is known, in 3D or as an outline."""
+    tones = [(pattern, tone) for pattern, tone, _ in SOLID]
+    tones += [(pattern, BONE) for pattern in BONES] + [("skin", theme.SKIN), *OUTLINED]
+    for pattern, tone in tones:
+        if number in labels.ids_named(pattern):
+            return tone
+    return theme.TEXT_3
+
+
+def body_box(volume: Volume) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper corner (3,) in `ct`, mm, of the box round the body; a table or a wire,
+    thin against it, is left out."""
+    voxels = volume.voxels[::BODY_STEP, ::BODY_STEP, ::BODY_STEP] > BODY_HU
+    corners = []
+    for axis in range(3):
+        filled = voxels.sum(axis=tuple(other for other in range(3) if other != axis))
+        inside = np.flatnonzero(filled > BODY_SHARE * filled.max()) * BODY_STEP
+        corners.append((0, len(voxels) * BODY_STEP) if not len(inside) else inside[[0, -1]])
+    k, j, i = (np.array(ends, dtype=float) for ends in corners)
+    step = np.array((-BODY_STEP, BODY_STEP)) / 2.0
+    both = [
+        apply(volume.ct_from_voxel, np.array((i[end], j[end], k[end])) + step[end])
+        for end in (0, 1)
+    ]
+    return read_only(np.minimum(*both)), read_only(np.maximum(*both))
 
 
 def build_surfaces(case: Case, progress: Progress) -> tuple[Surface, ...]:
@@ -138,7 +204,15 @@ class CaseLook:
         self._case = case
         if known is not None and (case.volume, case.labels) == (known.volume, known.labels):
             return
-        self.images = CaseImages(case.volume, case.labels, outlined(case.labels))
+        body = None if case.volume is None else body_box(case.volume)
+        self.images = CaseImages(
+            case.volume,
+            case.labels,
+            outlined(case.labels),
+            aimed_at(case.labels),
+            filled(case.labels),
+            body,
+        )
         self.surfaces = ()
         if case.volume is not None:
             self._worker.submit(

@@ -8,10 +8,12 @@ from PyQt6.QtGui import QPainter
 
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.gui import theme
+from ir_nav.gui.edges import Letters, draw_edge_letters, edge_letters
 from ir_nav.gui.live_frame import FittedFrame
 from ir_nav.gui.paint import draw_diamond, draw_needle, draw_path, draw_pill, draw_ring
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import Overlays
+from ir_nav.gui.ultrasound_view import NOT_REGISTERED
 from ir_nav.session.state import FluoroState
 
 # Nearer to the focal spot than this a point has no useful shadow.
@@ -21,8 +23,10 @@ NEAREST_MM = 10.0
 class FluoroView(Picture):
     """A projection has no depth: every line is drawn as in the plane."""
 
-    def __init__(self, title: str = "Fluoro") -> None:
+    def __init__(self, title: str = "Fluoro", *, quiet: bool = False) -> None:
+        """quiet: a missing overlay is no alarm here."""
         super().__init__(title)
+        self._tone = theme.TEXT_3 if quiet else theme.ALARM_MEDIUM
         self._fitted = FittedFrame()
         self._state: FluoroState | None = None
         self._overlays = Overlays()
@@ -35,6 +39,16 @@ class FluoroView(Picture):
     @property
     def fitted(self) -> FittedFrame:
         return self._fitted
+
+    @property
+    def letters(self) -> Letters | None:
+        """At the left, right, upper and lower edge, for the principal ray; None while the
+        C-arm's place is not known."""
+        state = self._state
+        if state is None or state.carm_from_ct is None:
+            return None
+        ct_from_carm = state.carm_from_ct.matrix[:3, :3].T
+        return edge_letters(ct_from_carm[:, 0], ct_from_carm[:, 1])
 
     def draw_ground(self, painter: QPainter) -> None:
         if self._state is None:
@@ -49,13 +63,17 @@ class FluoroView(Picture):
             self.say(painter, "No fluoro image yet")
             return
         if state.carm_from_ct is None:
-            words = f"No overlay: {state.reason or 'the C-arm position is not known'}"
+            why = state.reason or "the C-arm position is not known"
+            words = f"No overlay: {NOT_REGISTERED.get(why, why)}"
             middle = QPointF(self.width() / 2, self.height() - 10)
-            draw_pill(painter, middle, [words], theme.ALARM_MEDIUM, self.width() - 20.0)
+            draw_pill(painter, middle, [words], self._tone, self.width() - 20.0)
             return
         painter.setClipRect(self._fitted.box())
         self._draw_overlays(painter, state)
         painter.setClipping(False)
+        letters = self.letters
+        if letters is not None:
+            draw_edge_letters(painter, self._fitted.box(), letters, self._title_right)
 
     def _draw_overlays(self, painter: QPainter, state: FluoroState) -> None:
         shown = self._overlays

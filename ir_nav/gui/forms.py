@@ -54,10 +54,19 @@ def label(text: str = "", kind: str = "note", *, name: str = "") -> QLabel:
 
 
 def set_mood(widget: QLabel, mood: str) -> None:
-    """Colour a label good, bad or warn; '' for plain."""
-    if widget.property("mood") == mood:
+    """Colour a label good, bad, warn or quiet; '' for plain."""
+    _set_look(widget, "mood", mood)
+
+
+def set_kind(widget: QPushButton, kind: str) -> None:
+    """Make a button the primary one, or a plain one again with ''."""
+    _set_look(widget, "kind", kind)
+
+
+def _set_look(widget: QWidget, name: str, value: str) -> None:
+    if (widget.property(name) or "") == value:
         return
-    widget.setProperty("mood", mood)
+    widget.setProperty(name, value)
     style = widget.style()
     if style is not None:
         style.unpolish(widget)

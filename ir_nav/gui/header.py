@@ -22,11 +22,12 @@ def header_of(
     guiding = step is Step.GUIDE
     log = "" if log_started_s is None else clock_words(state.now_s - log_started_s)
     return Header(
-        patient=(info.patient_name or "Unnamed patient") if info is not None else "",
+        patient=info.patient_name if info is not None else "",
         patient_id=info.patient_id if info is not None else "",
+        opened=info is not None,
         side=side_of(session),
         procedure=_procedure(session),
-        source=state.source,
+        source=state.source or (None if session.room is None else session.room.source),
         log=log,
         valid=(state.guidance is not None) if guiding else None,
         waiting=waits_for_breath(state),

@@ -25,16 +25,22 @@ class FittedFrame:
         self.left = 0.0
         self.top = 0.0
 
-    def fit(self, sample: ImageSample, width: int, height: int) -> None:
-        """Prepare a frame for a view of this size; nothing to do when both are the same."""
+    def fit(self, sample: ImageSample, width: int, height: int, foot: int = 0) -> None:
+        """Prepare a frame for a view of this size; nothing to do when both are the same.
+
+        foot: rows of px kept free beneath it, for words that must not cover the image.
+        """
         if sample is self._sample and self._size == (width, height):
             return
         self._sample, self._size = sample, (width, height)
         grey = to_grey(sample.pixels)
         rows, columns = grey.shape
-        self.scale = min(width / columns, height / rows)
+        room = max(height - foot, 1)
+        self.scale = min(width / columns, room / rows)
         drawn = (max(1, round(columns * self.scale)), max(1, round(rows * self.scale)))
-        self.left, self.top = (width - drawn[0]) // 2, (height - drawn[1]) // 2
+        # With words beneath it the frame stands on them: the room left over is the title's.
+        above = room - drawn[1]
+        self.left, self.top = (width - drawn[0]) // 2, above if foot else above // 2
         # Averaging areas costs four times as much and shows only when much is left out.
         how = cv2.INTER_AREA if self.scale < 0.5 else cv2.INTER_LINEAR
         scaled = cv2.resize(grey, drawn, interpolation=how)

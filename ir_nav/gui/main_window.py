@@ -13,6 +13,7 @@ from ir_nav.gui import theme
 from ir_nav.gui.bars import Footer, TopBar, freshness
 from ir_nav.gui.cards import KeysCover, StartCover
 from ir_nav.gui.desk import Desk
+from ir_nav.gui.focus_ring import FocusRing
 from ir_nav.gui.header import alarm_of, header_of
 from ir_nav.gui.keys import bind_keys
 from ir_nav.gui.notice import JobBar, Mood
@@ -62,6 +63,7 @@ class MainWindow(QMainWindow):
         }
         self.step = Step.PATIENT
         self._build()
+        self._ring = FocusRing(self)
         bind_keys(self)
         self._restore()
         self.stage.setFocus()
@@ -95,8 +97,8 @@ class MainWindow(QMainWindow):
         rows.addWidget(self.footer)
         self.setCentralWidget(root)
         self.jobs = JobBar(self.desk.worker)
-        self.desk.banner.float_over(self.stage, top=True)
-        self.jobs.float_over(self.stage, top=False)
+        self.jobs.float_over(self.stage)
+        self.desk.banner.float_over(self.stage, beneath=self.jobs)
         self.start_cover, self.keys_cover = StartCover(root), KeysCover(root)
         for cover in (self.start_cover, self.keys_cover):
             cover.closed.connect(self.stage.setFocus)
@@ -127,8 +129,10 @@ class MainWindow(QMainWindow):
         self.state = state
         self.desk.look.follow(self.session.case)
         self.pages[self.step].show_state(state)
+        before = self.stage.alarm
         self.stage.set_alarm(alarm_of(state, self.step))
-        if self._chrome.due(state.now_s):
+        # The frame and the words at the top right change together.
+        if self._chrome.due(state.now_s) or self.stage.alarm != before:
             self._show_chrome()
 
     def _show_chrome(self) -> None:
@@ -162,6 +166,11 @@ class MainWindow(QMainWindow):
             )
             for step in Step
         )
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """The Tab key: from now on the widget that has the focus shows it."""
+        self._ring.begin()
+        return super().focusNextPrevChild(next)
 
     def event(self, event: QEvent | None) -> bool:
         """Every dirty view is painted while the update request is handled: count that."""

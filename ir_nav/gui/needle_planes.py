@@ -33,8 +33,7 @@ class NeedlePlanes:
         along.look(point + direction * ahead, *along_axes(direction))
         right, up = view_basis(direction)
         across.look(point, right, -up)
-        middle = np.array([path.target_ct_mm[0], path.target_ct_mm[1], point[2]])
-        axial.look(middle)
+        axial.fit_body(point)
 
     def _name(self, live: bool, along: SliceView, across: SliceView, axial: SliceView) -> None:
         """A view that follows the plan must not claim to follow the needle."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
+from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.worker import Worker
 
 SHOWN_MS = 9000
-WIDEST_PX = 980
+DONE_MS = 4000
+WIDEST_PX = 620
+EDGE_PX = 16
 
 
 class Mood(StrEnum):
@@ -30,18 +33,25 @@ _LOOKS = {
 
 
 class Floating(QFrame):
-    """Lies over another widget without moving what is under it: live views keep their size."""
+    """Lies over another widget without moving what is under it: live views keep their size.
+
+    Keeps to the middle of the host's lower edge, as wide as it needs, above the one beneath it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._top = True
+        self._beneath: QWidget | None = None
 
-    def float_over(self, host: QWidget, *, top: bool) -> None:
-        """Keep to the host's upper or lower edge."""
-        self._top = top
+    def float_over(self, host: QWidget, beneath: QWidget | None = None) -> None:
+        """Stay within a host; above another widget that floats over it while that is seen."""
+        self._beneath = beneath
         self.setParent(host)
         self.hide()
         host.installEventFilter(self)
+
+    def wanted_px(self) -> int:
+        """Width that the content asks for."""
+        return WIDEST_PX
 
     def rise(self) -> None:
         """Show in front, in place."""
@@ -49,10 +59,12 @@ class Floating(QFrame):
         if host is None:
             self.show()
             return
-        width = min(WIDEST_PX, host.width() - 40)
+        width = min(self.wanted_px(), WIDEST_PX, host.width() - 40)
         height = max(self.heightForWidth(width), self.sizeHint().height())
-        y = 16 if self._top else host.height() - height - 16
-        self.setGeometry((host.width() - width) // 2, y, width, height)
+        floor = host.height() - EDGE_PX
+        if self._beneath is not None and not self._beneath.isHidden():
+            floor = self._beneath.y() - EDGE_PX // 2
+        self.setGeometry((host.width() - width) // 2, floor - height, width, height)
         self.show()
         self.raise_()
 
@@ -107,7 +119,12 @@ class Banner(Floating):
         if mood is Mood.ERROR:
             self._timer.stop()
         else:
-            self._timer.start(SHOWN_MS)
+            self._timer.start(DONE_MS if mood is Mood.DONE else SHOWN_MS)
+
+    def wanted_px(self) -> int:
+        words = QFontMetrics(theme.font(theme.BODY)).horizontalAdvance(self._text.text())
+        beside = self._close.sizeHint().width() + self._sign.sizeHint().width()
+        return words + beside + 2 * theme.GAP + 48
 
 
 class JobBar(Floating):

@@ -1,4 +1,4 @@
-"""The guiding numbers, readable at two metres; dashes and the reason when there are none."""
+"""The guiding numbers, readable at two metres; dashes when there are none."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from ir_nav.session.state import NavigationState
 
 NUMERALS_PX = (theme.NUMERAL, 62, 52, 44, 40)
 WIDEST = "188.8"
+# Parts of the font's size: how wide a dash is, and how far the digits' middle is above their base.
+DASH = 1.1
+DIGIT_MIDDLE = 0.364
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number. value None: not known, drawn as a dash. alarm: outside its limit."""
+    """One number. value None: not known, drawn as a dash. alarm, note_alarm: outside a limit."""
 
     label: str
     value: str | None
     unit: str
     note: str
     alarm: bool = False
+    note_alarm: bool = False
 
 
 def figures(
@@ -33,27 +37,28 @@ def figures(
 ) -> tuple[Figure, ...]:
     """The strip's numbers at one tick."""
     if state.guidance is None:
-        reason = "" if state.refusal is None else state.refusal.reason
         labels = (("To target", "mm"), ("Lateral", "mm"), ("Angle", "°"), ("Tip error, 95 %", "mm"))
-        return tuple(
-            Figure(label, None, unit, reason if index == 0 else "")
-            for index, (label, unit) in enumerate(labels)
-        )
+        return tuple(Figure(label, None, unit, "") for label, unit in labels)
     return _known(state.guidance, state.budget, lateral_limit_mm, angle_limit_deg)
 
 
 def _known(
     guidance: Guidance, budget: ErrorBudget | None, lateral_mm: float, angle_deg: float
 ) -> tuple[Figure, ...]:
-    aims = f"limit {lateral_mm:.1f} · aims {guidance.aim_off_mm:.1f} off"
     error = None if budget is None else f"{budget.radius_95_mm:.1f}"
     return (
-        Figure("To target", _signed(guidance.to_target_mm), "mm", "along the path"),
+        Figure(
+            "To target",
+            _signed(guidance.to_target_mm),
+            "mm",
+            f"aims {guidance.aim_off_mm:.1f} mm off",
+            note_alarm=guidance.aim_off_mm > lateral_mm,
+        ),
         Figure(
             "Lateral",
             f"{guidance.off_path_mm:.1f}",
             "mm",
-            aims,
+            f"limit {lateral_mm:.1f}",
             guidance.off_path_mm > lateral_mm,
         ),
         Figure(
@@ -127,22 +132,22 @@ class NumberStrip(QWidget):
         for px in NUMERALS_PX:
             unit_px = max(px * 2 // 5, theme.BODY)
             wide = text_width(WIDEST, px, theme.STRONG) + text_width("mm", unit_px, theme.REGULAR)
-            if wide + 34.0 <= width and px * 1.2 + 56.0 <= self.height():
+            if wide + 34.0 <= width and px * 1.06 + 2.6 * theme.ROW + 8.0 <= self.height():
                 return px
         return NUMERALS_PX[-1]
 
     def _draw(self, painter: QPainter, figure: Figure, box: QRectF, px: int) -> None:
         left = box.left() + 20.0
-        small = theme.BODY if self.height() > 150 else theme.NOTE
+        small = theme.TITLE if self.height() > 160 else theme.ROW
         block = small * 1.3 + px * 1.06 + small * 1.3
         top = (self.height() - block) / 2.0
         _write(painter, QPointF(left, top + small), figure.label, small, theme.TEXT_2)
         base = top + small * 1.3 + px * 0.92
         if figure.value is None:
-            painter.fillRect(
-                QRectF(left, base - px * 0.40, px * 0.95, 7.0), theme.colour(theme.TEXT_3)
-            )
-            end = left + px * 0.95
+            end = left + DASH * px
+            middle = base - DIGIT_MIDDLE * px
+            dash = QRectF(left, middle - 4.0, DASH * px, 8.0)
+            painter.fillRect(dash, theme.colour(theme.TEXT_3))
         else:
             tone = theme.NEEDLE if figure.alarm else theme.TEXT_1
             end = left + _write(
@@ -153,13 +158,25 @@ class NumberStrip(QWidget):
                 tone,
                 weight=theme.STRONG,
             )
-        degrees = figure.unit == "°" and figure.value is not None
+        degrees = figure.unit == "°"
         unit_px = px * 3 // 4 if degrees else max(px * 2 // 5, theme.BODY)
         at = QPointF(end + (2.0 if degrees else 8.0), base - (px * 0.16 if degrees else 0.0))
-        _write(painter, at, figure.unit, unit_px, theme.TEXT_2)
+        _write(
+            painter,
+            at,
+            figure.unit,
+            unit_px,
+            theme.TEXT_3 if figure.value is None else theme.TEXT_2,
+        )
         note = fitting(figure.note, small, theme.REGULAR, box.width() - 28.0)
         at = QPointF(left, base + small * 1.55)
-        _write(painter, at, note, small, theme.NEEDLE if figure.alarm else theme.TEXT_2)
+        _write(
+            painter,
+            at,
+            note,
+            small,
+            theme.NEEDLE if figure.alarm or figure.note_alarm else theme.TEXT_2,
+        )
 
 
 def _write(

@@ -23,7 +23,7 @@ class OperatorMenu(QPushButton):
     """Shown only where the room has a simulated operator."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__("Ask the operator")
+        super().__init__("Simulated operator")
         self._desk = desk
         self.setObjectName("ask_operator")
         self.setAccessibleName("Ask the simulated operator")

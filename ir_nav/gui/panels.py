@@ -72,14 +72,14 @@ class BreathingPanel(Panel):
     def __init__(self) -> None:
         super().__init__("Breathing")
         self._state: BreathingState | None = None
-        self._advise = False
+        self._alarming = True
         self._trace: deque[tuple[float, float]] = deque(maxlen=400)
 
     def show_breathing(
-        self, state: BreathingState | None, now_s: float, *, advise: bool = False
+        self, state: BreathingState | None, now_s: float, *, alarming: bool = True
     ) -> None:
-        """Draw this, and add it to the trace. advise: say when to advance the needle."""
-        self._state, self._advise = state, advise
+        """Draw this, and add it to the trace. alarming: outside the gate is an alarm."""
+        self._state, self._alarming = state, alarming
         if state is None:
             self._trace.clear()
         else:
@@ -88,7 +88,7 @@ class BreathingPanel(Panel):
 
     def draw(self, painter: QPainter) -> None:
         state = self._state
-        words, tone = breathing_words(state, self._advise)
+        words, tone = breathing_words(state, self._alarming)
         top = PAD + self.head_px
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour(tone))
@@ -100,8 +100,9 @@ class BreathingPanel(Panel):
         box = QRectF(PAD, top + 10.0, self.width() - 2 * PAD, self.height() - top - 44.0)
         if box.height() > 14.0:
             self._draw_trace(painter, box, state)
-        gate = f"gate {state.gate_mm:.1f} of {state.amplitude_mm:.1f} mm"
-        text = f"{_signed(state.phase_mm)} mm now, {gate}"
+        text = f"gate ±{state.gate_mm:.1f} mm, breath {state.amplitude_mm:.1f} mm"
+        if self.width() > 380:
+            text = f"{_signed(state.phase_mm)} mm now, {text}"
         self.write(painter, QPointF(PAD, self.height() - 14.0), text)
 
     def _draw_trace(self, painter: QPainter, box: QRectF, state: BreathingState) -> None:
@@ -129,16 +130,15 @@ class BreathingPanel(Panel):
         painter.drawEllipse(points[-1], 3.5, 3.5)
 
 
-def breathing_words(state: BreathingState | None, advise: bool) -> tuple[str, str]:
-    """Words and their colour. Without guidance nothing may invite to advance."""
+def breathing_words(state: BreathingState | None, alarming: bool = True) -> tuple[str, str]:
+    """Words and their colour: the gate alone, never an invitation to advance."""
     if state is None:
         return "Breathing is being watched", theme.TEXT_3
     if not state.breathes:
         return "No breathing seen: no gate", theme.GOOD
     if state.inside:
-        words = "Breath-hold matches"
-        return f"{words}, advance" if advise else words, theme.GOOD
-    return "Outside the gate: wait", theme.ALARM_MEDIUM
+        return "In gate", theme.GOOD
+    return "Outside the gate", theme.ALARM_MEDIUM if alarming else theme.TEXT_2
 
 
 def _signed(value: float) -> str:

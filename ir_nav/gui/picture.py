@@ -59,6 +59,11 @@ class Picture(QWidget):
             self.setAccessibleName(title)
             self.update()
 
+    @property
+    def note(self) -> str:
+        """The few words after the title."""
+        return self._note
+
     def sizeHint(self) -> QSize:
         return QSize(320, 240)
 
@@ -93,8 +98,9 @@ class Picture(QWidget):
             painter, QPointF(6, 6), title, px=theme.BODY, weight=theme.STRONG, plate=True
         )
         self._title_right = 6.0 + used
-        if self._note and room - used > 60.0:
-            note = fitting(self._note, theme.NOTE, theme.MEDIUM, room - used)
+        words = self.note
+        if words and room - used > 60.0:
+            note = fitting(words, theme.NOTE, theme.MEDIUM, room - used)
             place = QPointF(6 + used + 2, 7)
             self._title_right += 2.0 + draw_label(
                 painter, place, note, name=theme.TEXT_2, plate=True
@@ -106,7 +112,8 @@ class Picture(QWidget):
         width, height, corner = self.width(), self.height(), CORNER_PX
         if width < 2 * corner or height < 2 * corner:
             return
-        line = theme.colour(theme.LINE)
+        # Set on the widget that the Tab key has reached.
+        line = theme.colour(theme.ACCENT if self.property("ring") else theme.LINE)
         for x, y, wide, tall in (
             (corner, 0, width - 2 * corner, 1),
             (corner, height - 1, width - 2 * corner, 1),

@@ -7,10 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ir_nav.geometry import FloatArray
+from ir_nav.gui.patient_terms import axial_words, craniocaudal_words, place_words
 from ir_nav.planning import Protocol
 from ir_nav.session.case import Findings, PlanDraft
 
-FACTS = ("Target", "Entry", "Length", "To skin normal", "To axial plane", "Limited by", "Clear by")
+FACTS = (
+    "Target",
+    "Entry",
+    "Length",
+    "To skin normal",
+    "Craniocaudal",
+    "In axial plane",
+    "Limited by",
+    "Clear by",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ def plan_facts(
     if found is None:
         return points + tuple(Fact(name) for name in FACTS[2:])
     within = protocol.min_length_mm <= found.length_mm <= protocol.max_length_mm
-    side = "to the head" if found.axial_angle_deg >= 0.0 else "to the feet"
+    path = draft.path
     steep = skin_deg is not None and skin_deg > protocol.max_skin_angle_deg
     return (
         *points,
@@ -51,7 +61,8 @@ def plan_facts(
             "" if skin_deg is None else f"{skin_deg:.0f}°",
             "bad" if steep else "",
         ),
-        Fact("To axial plane", f"{abs(found.axial_angle_deg):.0f}° {side}"),
+        Fact("Craniocaudal", craniocaudal_words(found.axial_angle_deg)),
+        Fact("In axial plane", "" if path is None else axial_words(path.direction_ct)),
         *_clearance_facts(found),
     )
 
@@ -69,15 +80,5 @@ def _clearance_facts(found: Findings) -> tuple[Fact, Fact]:
 def _place(point_ct_mm: FloatArray | None, structure: str) -> str:
     if point_ct_mm is None:
         return ""
-    numbers = ", ".join(f"{value:.0f}".replace("-", "−") for value in point_ct_mm)
-    return f"{structure}\n{numbers} mm" if structure else f"{numbers} mm"
-
-
-def typed_point(text: str) -> FloatArray | None:
-    """(3,) from "X, Y, Z" or "X Y Z", with either minus sign; None when it is no point."""
-    try:
-        numbers = [float(part) for part in text.replace("−", "-").replace(",", " ").split()]
-    except ValueError:
-        return None
-    point = np.array(numbers)
-    return point if point.shape == (3,) and np.isfinite(point).all() else None
+    words = place_words(point_ct_mm)
+    return f"{structure}\n{words}" if structure else words

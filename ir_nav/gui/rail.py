@@ -53,10 +53,11 @@ class StepButton(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        if self._current or self.underMouse() or self.hasFocus():
+        ring = bool(self.property("ring"))
+        if self._current or self.underMouse() or ring:
             painter.setPen(Qt.PenStyle.NoPen)
-            if self.hasFocus() and not self._current:
-                painter.setPen(QPen(theme.colour(theme.ACCENT), 1.0))
+            if ring:
+                painter.setPen(QPen(theme.colour(theme.TEXT_1), 2.0))
             painter.setBrush(theme.colour(theme.CURRENT if self._current else theme.PANEL))
             painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
         self._draw_sign(painter, QPointF(24.0, 24.0))

@@ -40,11 +40,16 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseImages:
-    """The CT and its structures. outlined: (label id, colour) of contours to draw."""
+    """The CT and its structures. outlined: (label id, colour) of contours to draw; bold: those
+    of them drawn wider; filled: (id of a filling, id of what its outline goes round with it).
+    body_ct_mm: lower and upper corner (3,) of the box round the body."""
 
     volume: Volume | None = None
     labels: LabelMap | None = None
     outlined: tuple[tuple[int, str], ...] = ()
+    bold: frozenset[int] = frozenset()
+    filled: tuple[tuple[int, int], ...] = ()
+    body_ct_mm: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_nav.geometry import FloatArray
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.imaging import Mesh
 
@@ -28,6 +29,21 @@ class Camera:
     elevation_deg: float = 18.0
     zoom: float = 1.0
 
+    @property
+    def away_ct(self) -> FloatArray:
+        """(3,) unit direction in `ct` from the focus to the camera; the head is up."""
+        azimuth, elevation = np.radians([self.azimuth_deg, self.elevation_deg])
+        flat = float(np.cos(elevation))
+        return np.array([np.sin(azimuth) * flat, -np.cos(azimuth) * flat, np.sin(elevation)])
+
+    @property
+    def view_from_ct(self) -> FloatArray:
+        """(3, 3) rotation: rows are the picture's right and up, and the way to the viewer."""
+        away = self.away_ct
+        right = np.cross((0.0, 0.0, 1.0), away)
+        right /= np.linalg.norm(right)
+        return np.stack([right, np.cross(away, right), away])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneRequest:
@@ -43,10 +59,13 @@ class SceneRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenePicture:
-    """(rows, columns, 4) uint8, BGRA, top row first. render_ms: what it cost."""
+    """(rows, columns, 4) uint8, BGRA, top row first. render_ms: what it cost. camera: where it
+    was seen from. names: marked points as parts of the picture's width and height, with words."""
 
     owner: int
 
     pixels: NDArray[np.uint8]
     render_ms: float
     number: int
+    camera: Camera = field(default_factory=Camera)
+    names: tuple[tuple[float, float, str], ...] = ()

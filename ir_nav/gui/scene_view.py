@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QMouseEvent, QPainter, QWheelEvent
+from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
+from PyQt6.QtGui import QMouseEvent, QPainter, QPen, QWheelEvent
 
-from ir_nav.gui.paint import opaque_image
+from ir_nav.gui import theme
+from ir_nav.gui.paint import draw_label, opaque_image
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface
@@ -13,6 +14,8 @@ from ir_nav.gui.scene_thread import SceneThread
 
 DEG_PER_PX = 0.4
 ZOOM_STEP = 1.15
+AXES_PX = 34.0
+LEAST_AXES_PX = 150
 
 
 class SceneView(Picture):
@@ -63,6 +66,46 @@ class SceneView(Picture):
             self.say(painter, f"No 3D view: {fault}. Everything else works.")
         elif self._picture is None or not self._surfaces:
             self.say(painter, "No surface yet" if not self._surfaces else "Preparing the 3D view")
+        else:
+            self._draw_names(painter, self._picture)
+            self._draw_axes(painter, self._picture.camera)
+
+    def _draw_names(self, painter: QPainter, picture: ScenePicture) -> None:
+        """Beside each marked point, where it was when the picture was made."""
+        for x, y, words in picture.names:
+            at = QPointF(x * self.width() + 9.0, y * self.height())
+            draw_label(painter, at, words, weight=theme.STRONG, plate=True, anchor=(0.0, 0.5))
+
+    def _draw_axes(self, painter: QPainter, camera: Camera) -> None:
+        """R L, A P and H F as seen from here; what points away from the viewer is faint."""
+        if min(self.width(), self.height()) < LEAST_AXES_PX:
+            return
+        view_from_ct = camera.view_from_ct
+        arm = AXES_PX if self.height() > 260 else AXES_PX * 0.85
+        middle = QPointF(arm + 18.0, self.height() - arm - 18.0)
+        small = arm < AXES_PX
+        ends = [
+            (view_from_ct[:, axis] * sign, letter)
+            for axis, letters in enumerate(("RL", "AP", "FH"))
+            for sign, letter in zip((-1.0, 1.0), letters, strict=True)
+        ]
+        for end, letter in sorted(ends, key=lambda item: float(item[0][2])):
+            towards = float(end[2]) > -0.15
+            if small and not towards:
+                continue
+            at = middle + QPointF(float(end[0]) * arm, -float(end[1]) * arm)
+            painter.setPen(QPen(theme.colour(theme.TEXT_1, 0.8 if towards else 0.3), 1.4))
+            painter.drawLine(QLineF(middle, at))
+            name = theme.TEXT_1 if towards else theme.TEXT_3
+            draw_label(
+                painter,
+                at,
+                letter,
+                px=theme.LEAST if small else theme.NOTE,
+                weight=theme.STRONG,
+                name=name,
+                anchor=(0.5, 0.5),
+            )
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:

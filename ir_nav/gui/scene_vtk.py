@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PyQt6.QtGui import QColor
 
+from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import MarkState, Overlays
 from ir_nav.gui.scene_request import Camera, SceneRequest, Surface
@@ -62,6 +63,21 @@ class VtkScene:
         picture[..., 3] = 255
         return picture
 
+    def places(self, points_ct_mm: ArrayLike) -> FloatArray:
+        """(n, 2) where points (n, 3) lie in the last picture, as parts of its width and height
+        from the upper left corner."""
+        lens = self._renderer.GetActiveCamera()
+        matrix = lens.GetCompositeProjectionTransformMatrix(
+            self._renderer.GetTiledAspectRatio(), -1.0, 1.0
+        )
+        projection = np.array(
+            [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]
+        )
+        points = np.asarray(points_ct_mm, dtype=np.float64).reshape(-1, 3)
+        clip = np.column_stack([points, np.ones(len(points))]) @ projection.T
+        flat = clip[:, :2] / clip[:, 3:]
+        return np.column_stack([(flat[:, 0] + 1.0) / 2.0, (1.0 - flat[:, 1]) / 2.0])
+
     def close(self) -> None:
         """Free the context on the thread that made it."""
         self._renderer.RemoveAllViewProps()
@@ -89,19 +105,11 @@ class VtkScene:
 
     def _aim(self, camera: Camera, overlays: Overlays) -> None:
         focus = self._focus if overlays.target_ct_mm is None else overlays.target_ct_mm
-        azimuth, elevation = np.radians([camera.azimuth_deg, camera.elevation_deg])
-        away = np.array(
-            [
-                np.sin(azimuth) * np.cos(elevation),
-                -np.cos(azimuth) * np.cos(elevation),
-                np.sin(elevation),
-            ]
-        )
         lens = self._renderer.GetActiveCamera()
         lens.SetViewAngle(30.0)
         distance = self._reach_mm / np.tan(np.radians(15.0)) / max(camera.zoom, 0.05) * 0.72
         lens.SetFocalPoint(*focus)
-        lens.SetPosition(*(np.asarray(focus) + away * distance))
+        lens.SetPosition(*(np.asarray(focus) + camera.away_ct * distance))
         lens.SetViewUp(0.0, 0.0, 1.0)
         self._renderer.ResetCameraClippingRange()
 

@@ -10,13 +10,14 @@ from PyQt6.QtGui import QColor, QImage
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.paint import colour_image, grey_image
 from ir_nav.gui.scene_records import CaseImages
-from ir_nav.imaging import LabelMap, Plane, reslice_labels, reslice_window
+from ir_nav.imaging import Plane, reslice_labels, reslice_window
 
 # A plane that moved less than this, in px, shows the same picture.
 STILL_PX = 0.05
 # Labels are coarser than this on the screen: outlines stay until the plane has moved so far.
 OUTLINE_STILL_PX = 0.8
 OUTLINE_ALPHA = 0.9
+SQUARE = np.ones((3, 3), np.uint8)
 
 
 class SliceImage:
@@ -30,6 +31,7 @@ class SliceImage:
         self._outlined: FloatArray | None = None
         self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._tones: NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self._bold: tuple[int, ...] = ()
 
     def set_images(self, images: CaseImages) -> None:
         """Use another CT or other outlines."""
@@ -38,7 +40,8 @@ class SliceImage:
         self._outlined = None
         self._outline = None
         if images.labels is not None:
-            self._codes, self._tones = _outline_tables(images.labels, images.outlined)
+            self._codes, self._tones = _outline_tables(images)
+            self._bold = tuple({int(self._codes[number]) for number in images.bold} - {0})
 
     def update(
         self, plane: Plane, size_px: tuple[int, int], window_hu: float, level_hu: float
@@ -76,15 +79,18 @@ class SliceImage:
         labels = self._images.labels
         if labels is None or not self._images.outlined:
             return None
-        return outline_pixels(reslice_labels(labels, matrix, size_px), self._codes, self._tones)
+        found = reslice_labels(labels, matrix, size_px)
+        return outline_pixels(found, self._codes, self._tones, self._bold)
 
 
 def outline_pixels(
     label_slice: NDArray[np.uint8] | NDArray[np.uint16],
     codes: NDArray[np.uint8],
     tones: NDArray[np.uint32],
+    bold: tuple[int, ...] = (),
 ) -> NDArray[np.uint8]:
-    """(rows, columns, 4) premultiplied BGRA with the structures' borders.
+    """(rows, columns, 4) premultiplied BGRA with the structures' borders; those of the `bold`
+    codes twice as wide.
 
     One pass for all structures: following each one's contour costs as much as the slice itself.
     """
@@ -95,6 +101,11 @@ def outline_pixels(
     places = np.flatnonzero(border)
     flat = np.zeros(code.size, np.uint32)
     flat[places] = tones[code.ravel()[places]]
+    for wide in bold:
+        inside = (code == wide).view(np.uint8)
+        if inside.any():
+            edge = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, SQUARE)
+            flat[np.flatnonzero(edge)] = tones[wide]
     hard = flat.view(np.uint8).reshape(*code.shape, 4)
     soft = cv2.GaussianBlur(hard, (3, 3), 0.6)
     return np.ascontiguousarray(soft, dtype=np.uint8)
@@ -114,13 +125,18 @@ def _smooth(code: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _outline_tables(
-    labels: LabelMap, outlined: tuple[tuple[int, str], ...]
+    images: CaseImages,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Code of each label id, 0 where it is not outlined, and colour of each code."""
+    labels = images.labels
+    assert labels is not None
     codes = np.zeros(int(np.iinfo(labels.voxels.dtype).max) + 1, np.uint8)
     tones = np.zeros(256, np.uint32)
-    for code, (number, name) in enumerate(outlined[:255], start=1):
+    for code, (number, name) in enumerate(images.outlined[:255], start=1):
         codes[number] = code
         tones[code] = _premultiplied(QColor(name))
+    for filling, holder in images.filled:
+        codes[filling] = codes[holder]
     return codes, tones
 
 

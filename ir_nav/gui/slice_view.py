@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PyQt6.QtCore import QPointF
+from PyQt6.QtCore import QPointF, QRectF
 from PyQt6.QtGui import QColor, QPainter, QResizeEvent
 
 from ir_nav.geometry import FloatArray, apply, read_only
 from ir_nav.gui import theme
+from ir_nav.gui.edges import Letters, draw_edge_letters, edge_letters
 from ir_nav.gui.paint import (
     FAINT,
     draw_diamond,
@@ -19,14 +20,19 @@ from ir_nav.gui.paint import (
     draw_ring,
     draw_scale_bar,
 )
+from ir_nav.gui.patient_terms import slice_words
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import CaseImages, Mark, MarkState, Overlays
 from ir_nav.gui.slice_image import SliceImage
-from ir_nav.imaging import Plane, StandardView, orientation_letters, plane_through
+from ir_nav.imaging import Plane, StandardView, plane_through
 
 DEFAULT_WINDOW_HU = 400.0
 DEFAULT_LEVEL_HU = 40.0
 MARKER_PX = 8.0
+# Air left round a body that is shown whole.
+MARGIN = 1.05
+LETTER_PX = 34.0
+WINDOW_SHOWN_PX = 260
 
 
 class SliceView(Picture):
@@ -48,11 +54,13 @@ class SliceView(Picture):
         self._centre = read_only(np.zeros(3))
         self._right = read_only(view.right_ct)
         self._down = read_only(view.down_ct)
-        self._letters = _letters(self._right, self._down)
+        self._letters: Letters | None = None
+        self._clamped = False
         self._field_mm = field_mm
         self._slab_mm = slab_mm
         self._window_hu = DEFAULT_WINDOW_HU
         self._level_hu = DEFAULT_LEVEL_HU
+        self._body: tuple[FloatArray, FloatArray] | None = None
         self._plane: Plane | None = None
         self._view_from_ct: FloatArray | None = None
 
@@ -75,9 +83,30 @@ class SliceView(Picture):
         self._centre = read_only(centre_ct_mm)
         if right_ct is not None and down_ct is not None:
             self._right, self._down = read_only(right_ct), read_only(down_ct)
-            self._letters = _letters(self._right, self._down)
+            self._letters = None
+        self._plane = None
+        self._clamped = False
+        self.update()
+
+    def keep_inside(self) -> None:
+        """Shift the view within its plane until the body fills it, until it looks elsewhere."""
+        self._clamped = True
         self._plane = None
         self.update()
+
+    def fit_body(self, point_ct_mm: ArrayLike) -> None:
+        """Look at the plane through a point, and show all of the body in it, whatever the
+        view's size, until the user zooms."""
+        body = self._images.body_ct_mm
+        if body is None:
+            self.look(point_ct_mm)
+            return
+        point = np.asarray(point_ct_mm, dtype=np.float64)
+        off = (body[0] + body[1]) / 2.0 - point
+        # Within the plane to the body's middle; the plane stays where the point is.
+        right, down = self._right, self._down
+        self._body = body
+        self.look(point + float(off @ right) * right + float(off @ down) * down)
 
     def show_overlays(self, overlays: Overlays) -> None:
         """Draw these over the slice from now on."""
@@ -92,9 +121,18 @@ class SliceView(Picture):
 
     def set_field(self, field_mm: float) -> None:
         """Height of the view, mm."""
+        self._body = None
         self._field_mm = min(max(field_mm, 10.0), 1000.0)
         self._plane = None
         self.update()
+
+    @property
+    def note(self) -> str:
+        """What the view shows, and where a slice square to a body axis lies."""
+        if self._images.volume is None:
+            return super().note
+        where = slice_words(self._centre, self._right, self._down)
+        return " · ".join(words for words in (super().note, where) if words)
 
     @property
     def field_mm(self) -> float:
@@ -109,8 +147,10 @@ class SliceView(Picture):
         return self._centre
 
     @property
-    def letters(self) -> tuple[str, str, str, str]:
+    def letters(self) -> Letters:
         """At the left, right, upper and lower edge."""
+        if self._letters is None:
+            self._letters = edge_letters(self._right, self._down)
         return self._letters
 
     @property
@@ -121,9 +161,36 @@ class SliceView(Picture):
         """Where the widget's pixels are in the patient."""
         if self._plane is None:
             self._view_from_ct = None
+            self._field_mm = self._fitting_field_mm()
+            if self._clamped:
+                self._centre = self._clamped_centre()
             size = (max(self.width(), 1), max(self.height(), 1))
             self._plane = plane_through(self._centre, self._right, self._down, self.mm_per_px, size)
         return self._plane
+
+    def _fitting_field_mm(self) -> float:
+        """The view's height at which the body's box fits, or the height at hand."""
+        if self._body is None:
+            return self._field_mm
+        size_mm = self._body[1] - self._body[0]
+        wide, tall = (float(np.abs(axis) @ size_mm) for axis in (self._right, self._down))
+        # The letters at the sides stay beside the body.
+        beside = 2.0 * min(LETTER_PX, 0.09 * self.width())
+        return MARGIN * max(tall, wide * self.height() / max(self.width() - beside, 1.0))
+
+    def _clamped_centre(self) -> FloatArray:
+        """The middle at which no more air than the margin is seen beside the body."""
+        body = self._images.body_ct_mm
+        if body is None:
+            return self._centre
+        middle, size_mm = (body[0] + body[1]) / 2.0, (body[1] - body[0]) * MARGIN
+        centre = np.array(self._centre)
+        seen_mm = (self.width() * self.mm_per_px, self._field_mm)
+        for axis, seen in zip((self._right, self._down), seen_mm, strict=True):
+            room = max(float(np.abs(axis) @ size_mm) - seen, 0.0) / 2.0
+            off = float(np.dot(centre - middle, axis))
+            centre += axis * (min(max(off, -room), room) - off)
+        return read_only(centre)
 
     def to_view(self, point_ct_mm: ArrayLike) -> FloatArray:
         """(3,) painter position in px and depth in mm of a point in `ct`."""
@@ -158,9 +225,19 @@ class SliceView(Picture):
             self.say(painter, "No CT is open")
             return
         self._draw_overlays(painter)
-        self._draw_letters(painter)
+        draw_edge_letters(painter, QRectF(self.rect()), self.letters, self._title_right)
+        self._draw_window(painter)
         corner = QPointF(self.width() - 14, self.height() - 12)
         draw_scale_bar(painter, corner, 1.0 / self.mm_per_px)
+
+    def _draw_window(self, painter: QPainter) -> None:
+        if self.width() < WINDOW_SHOWN_PX or self.height() < WINDOW_SHOWN_PX / 2:
+            return
+        words = f"W {self._window_hu:.0f} L {self._level_hu:.0f}"
+        at = QPointF(6.0, self.height() - 5.0)
+        draw_label(
+            painter, at, words, px=theme.LEAST, name=theme.TEXT_2, plate=True, anchor=(0.0, 1.0)
+        )
 
     def _draw_overlays(self, painter: QPainter) -> None:
         shown = self._overlays
@@ -220,33 +297,3 @@ class SliceView(Picture):
     def _tone(self, depth_mm: float) -> QColor:
         far = abs(depth_mm) > self._slab_mm
         return theme.colour(theme.PLAN, FAINT + 0.15 if far else 1.0)
-
-    def _draw_letters(self, painter: QPainter) -> None:
-        width, height = self.width(), self.height()
-        if width < 120 or height < 90:
-            return
-        places = (
-            ((8, height / 2), (0.0, 0.5)),
-            ((width - 8, height / 2), (1.0, 0.5)),
-            # Below the title where it reaches the middle.
-            ((width / 2, 5 if self._title_right < width / 2 - 22 else 32), (0.5, 0.0)),
-            ((width / 2, height - 5), (0.5, 1.0)),
-        )
-        for letters, (place, anchor) in zip(self._letters, places, strict=True):
-            draw_label(
-                painter,
-                QPointF(*place),
-                letters,
-                px=theme.BODY,
-                weight=theme.STRONG,
-                anchor=anchor,
-            )
-
-
-def _letters(right: FloatArray, down: FloatArray) -> tuple[str, str, str, str]:
-    return (
-        orientation_letters(-right),
-        orientation_letters(right),
-        orientation_letters(-down),
-        orientation_letters(down),
-    )

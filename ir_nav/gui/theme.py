@@ -125,6 +125,7 @@ QLabel[kind="big"] {{ font-size: {HEADLINE}px; font-weight: 600; }}
 QLabel[kind="body"] {{ font-size: {BODY}px; color: {TEXT_2}; }}
 QLabel[kind="note"] {{ font-size: {NOTE}px; color: {TEXT_2}; }}
 QLabel[kind="quiet"] {{ font-size: {NOTE}px; color: {TEXT_3}; }}
+QLabel[mood="quiet"] {{ color: {TEXT_3}; font-weight: 400; }}
 QLabel[mood="good"] {{ color: {GOOD}; }}
 QLabel[mood="bad"] {{ color: {ALARM_HIGH}; }}
 QLabel[mood="warn"] {{ color: {ALARM_MEDIUM}; }}
@@ -133,7 +134,7 @@ QPushButton {{
     min-height: {BUTTON_HEIGHT - 2}px; padding: 0 14px; font-size: {BODY}px; font-weight: 600;
 }}
 QPushButton:hover {{ background: {RAISED}; }}
-QPushButton:focus {{ border: 1px solid {ACCENT}; }}
+QPushButton[ring="true"] {{ border: 2px solid {TEXT_1}; }}
 QPushButton:pressed, QPushButton:checked {{ background: {CURRENT}; border: 1px solid {ACCENT}; }}
 QPushButton:disabled {{ color: {TEXT_3}; }}
 QPushButton[kind="primary"] {{ background: {ACCENT}; border: 1px solid {ACCENT}; }}
@@ -150,7 +151,7 @@ QLineEdit {{
     background: {BAR}; border: 1px solid {LINE}; border-radius: {RADIUS}px;
     min-height: 38px; padding: 0 12px;
 }}
-QComboBox:focus, QLineEdit:focus {{ border: 1px solid {ACCENT}; }}
+QComboBox[ring="true"], QLineEdit:focus {{ border: 2px solid {ACCENT}; }}
 QComboBox::drop-down {{ border: 0; width: 26px; }}
 QComboBox QAbstractItemView {{
     background: {PANEL}; border: 1px solid {LINE}; selection-background-color: {CURRENT};

@@ -4,6 +4,12 @@ from ir_nav.imaging.dicom import SeriesInfo
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.labels import LabelArray, LabelMap, read_labels, read_names
 from ir_nav.imaging.readers import list_series, read_volume
+from ir_nav.imaging.reconstruction import (
+    ClipRectangle,
+    ReconstructedVolume,
+    reconstruct,
+    write_reconstruction,
+)
 from ir_nav.imaging.reslice import (
     ByteImage,
     Plane,
@@ -21,12 +27,14 @@ from ir_nav.imaging.volume import BoolArray, Int16Array, Volume, VolumeInfo, sam
 __all__ = [
     "BoolArray",
     "ByteImage",
+    "ClipRectangle",
     "ImagingError",
     "Int16Array",
     "LabelArray",
     "LabelMap",
     "Mesh",
     "Plane",
+    "ReconstructedVolume",
     "SeriesInfo",
     "StandardView",
     "Volume",
@@ -42,6 +50,7 @@ __all__ = [
     "read_labels",
     "read_names",
     "read_volume",
+    "reconstruct",
     "reslice_labels",
     "reslice_window",
     "sample",
@@ -50,4 +59,5 @@ __all__ = [
     "skin_points",
     "skin_surface",
     "surface",
+    "write_reconstruction",
 ]

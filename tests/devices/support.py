@@ -101,6 +101,15 @@ def vector(name: str) -> bytes:
     return golden(f"test_{name}")
 
 
+def assembled(kind: str) -> bytes:
+    """A reference message that is stored in pieces: bind, ndarray or polydata."""
+    if kind == "bind":
+        pieces = ("bind_message_header", "bind_message_bind_header", "bind_message_bind_body")
+    else:
+        pieces = (f"{kind}_message_header", f"{kind}_message_body")
+    return b"".join(golden(f"test_{piece}") for piece in pieces)
+
+
 def only(data: bytes) -> Message:
     """The one thing a message says, received at 5 s. Raises MessageError where it is refused."""
     (message,) = decode_bytes(data, 5.0)

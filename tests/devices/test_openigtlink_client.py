@@ -22,7 +22,7 @@ from devices.openigtlink import (
     seal,
 )
 from tests.devices.contract import Bench, DeviceContract
-from tests.devices.support import POSE, Collected, RawPeer, client_of, wait_for
+from tests.devices.support import POSE, Collected, RawPeer, client_of, vector, wait_for
 
 GOOD = pack_transform("Needle", POSE, 1.0)
 
@@ -78,15 +78,36 @@ def test_faulty_messages_are_dropped_and_counted(peer: RawPeer, sink: Collected)
         for pose in (nan, reflected):
             content = pose[:3].T.astype(">f4").tobytes()
             peer.send(seal("TRANSFORM", "N", content, timestamp_s=1.0))
-        peer.send(bad_sum + seal("COLORT", "N", b"abc", timestamp_s=1.0) + GOOD)
+        peer.send(bad_sum + seal("NOSUCH", "N", b"abc", timestamp_s=1.0) + GOOD)
         sink.wait(1)
         assert client.counts().refused == {
             "pose not finite": 1,
             "pose reflected": 1,
             "bad checksum": 1,
-            "unknown type COLORT": 1,
+            "unknown type NOSUCH": 1,
         }
         assert client.fault() is None
+
+
+def test_video_is_skipped_and_the_stream_goes_on(peer: RawPeer, sink: Collected) -> None:
+    """A frame of 3 MB of a codec that is not ours, and the golden list of videos."""
+    with client_of(peer.port, sink) as client:
+        video = seal("VIDEO", "Endoscope", bytes(3_000_000), timestamp_s=1.0)
+        peer.send(video + vector("videometa_message") + GOOD)
+        sink.wait(1)
+        assert client.counts().refused == {"VIDEO is skipped": 1, "VIDEOMETA is skipped": 1}
+        assert client.fault() is None
+
+
+def test_tracking_is_asked_for_and_ended(peer: RawPeer, sink: Collected) -> None:
+    client = OpenIGTLinkClient("t", "127.0.0.1", peer.port, sink, tracking="TDATA")
+    with client:
+        start = peer.sock.recv(4096)
+        assert start[2:11] == b"STT_TDATA"
+        assert struct.unpack(">I32s", start[58:]) == (10, bytes(32))
+    assert peer.sock.recv(4096)[2:11] == b"STP_TDATA"
+    with pytest.raises(DeviceError, match="choose TDATA or QTDATA"):
+        OpenIGTLinkClient("t", "127.0.0.1", peer.port, sink, tracking="IMAGE")
 
 
 def oversize(body_size: int) -> bytes:

@@ -16,7 +16,8 @@ from devices.openigtlink import (
     pack_string,
 )
 from devices.openigtlink.header import checksum, parse_header
-from tests.devices.support import vector
+from devices.openigtlink.messages import DECODERS
+from tests.devices.support import assembled, vector
 
 
 @pytest.mark.parametrize(
@@ -43,13 +44,21 @@ FUZZED = [
     "capability_message",
     "position_message",
     "image_message",
+    "command_message",
+    "point_message",
+    "trajectory_message_Format2",
+    "imgmeta_message",
+    "lbmeta_message",
+    "sensor_message",
+    "colortable_message",
 ]
+ASSEMBLED = ["bind", "ndarray", "polydata"]
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(data=st.data(), name=st.sampled_from(FUZZED))
+@given(data=st.data(), name=st.sampled_from(FUZZED + ASSEMBLED))
 def test_mutated_messages_raise_nothing_but_message_errors(data: st.DataObject, name: str) -> None:
-    message = bytearray(vector(name))
+    message = bytearray(assembled(name) if name in ASSEMBLED else vector(name))
     changes = st.tuples(st.integers(58, min(len(message), 200) - 1), st.integers(0, 255))
     for where, value in data.draw(st.lists(changes, max_size=6)):
         message[where] = value
@@ -59,9 +68,7 @@ def test_mutated_messages_raise_nothing_but_message_errors(data: st.DataObject, 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kind=st.sampled_from(
-        [*["TRANSFORM", "TDATA", "QTDATA", "POSITION", "IMAGE", "STRING", "STATUS", "CAPABILITY"]]
-    ),
+    kind=st.sampled_from([*DECODERS, "BIND"]),
     version=st.integers(1, 3),
     body=st.binary(max_size=150),
 )

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pyigtl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
-from devices.contract import ImageSample, PoseSample, PoseStatus
+from devices.contract import ImageSample, PoseSample, PoseStatus, TextSample
 from devices.openigtlink import (
+    ByteOrder,
     MessageError,
     PatientAxes,
     Query,
     TrackedElement,
+    Volume,
+    decode_bytes,
     pack_image,
+    pack_position,
+    pack_qtdata,
     pack_query,
     pack_string,
     pack_tdata,
     pack_transform,
+    pack_volume,
     seal,
 )
 from devices.openigtlink.header import parse_header
@@ -187,12 +196,66 @@ def test_unsendable_images_are_refused(image: np.ndarray) -> None:
         pack_image("US", image, np.eye(4), 1.0)
 
 
-def test_volumes_and_parts_are_refused() -> None:
-    content = bytearray(pack_image("US", np.zeros((2, 2), np.uint8), np.eye(4), 1.0)[58:])
-    part = content.copy()
-    part[60:62] = b"\0\1"
-    volume = content.copy()
-    volume[10:12] = volume[70:72] = b"\0\2"
-    for broken, reason in ((part, "part of an image"), (volume, "image is a volume")):
-        with pytest.raises(MessageError, match=reason):
-            only(seal("IMAGE", "US", broken, timestamp_s=1.0))
+@pytest.mark.parametrize("order", list(ByteOrder))
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 2, 4, 2)])
+def test_volumes_of_both_byte_orders(order: ByteOrder, shape: tuple[int, ...]) -> None:
+    voxels = np.arange(np.prod(shape), dtype=np.int16).reshape(shape) - 7
+    place = np.diag((0.5, 0.5, 2.0, 1.0))
+    place[:3, 3] = (1.0, 2.0, 3.0)
+    volume = only(pack_volume("CT", voxels, place, 1.0, order=order))
+    assert isinstance(volume, Volume)
+    np.testing.assert_array_equal(volume.voxels, voxels)
+    assert not volume.voxels.flags.writeable
+    np.testing.assert_allclose(volume.parent_from_voxel, place, atol=1e-5)
+
+
+def test_a_part_of_an_image_comes_out_at_its_own_place() -> None:
+    """By hand: 2 x 1 pixels at column 3, row 1 of a 6 x 4 image of 0.5 mm pixels."""
+    whole = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    place = np.diag((0.5, 0.5, 1.0, 1.0))
+    content = bytearray(pack_image("US", whole, place, 1.0)[58:])
+    content[60:72] = struct.pack(">6H", 3, 1, 0, 2, 1, 1)
+    part = content[:72] + whole[1:2, 3:5].tobytes()
+    image = only(seal("IMAGE", "US", part, timestamp_s=1.0))
+    assert isinstance(image, ImageSample)
+    assert image.pixels.tolist() == [[9, 10]]
+    np.testing.assert_allclose(image.parent_from_pixel @ (0, 0, 0, 1), (1.5, 0.5, 0, 1), atol=1e-6)
+    content[60:72] = struct.pack(">6H", 5, 1, 0, 2, 1, 1)
+    with pytest.raises(MessageError, match="bad image"):
+        only(seal("IMAGE", "US", content[:72] + bytes(2), timestamp_s=1.0))
+
+
+def test_metadata_of_an_image_travels() -> None:
+    said = {"Depth": "150 mm", "Preset": "Leber"}
+    image = only(
+        pack_image("US", np.zeros((2, 2), np.uint8), np.eye(4), 1.0, version=2, metadata=said)
+    )
+    assert isinstance(image, ImageSample)
+    assert image.metadata == said
+
+
+@pytest.mark.parametrize("encoding", [3, 4, 106])
+def test_strings_in_each_character_set(encoding: int) -> None:
+    text = "Nadel" if encoding == 3 else "Nadelf\u00fchrung"
+    found = only(pack_string("Log", text, 1.0, encoding=encoding))
+    assert isinstance(found, TextSample)
+    assert found.text == text
+    with pytest.raises(MessageError, match="unknown character set"):
+        pack_string("Log", "x", 1.0, encoding=2025)
+
+
+@pytest.mark.parametrize("turn", [(0, 0, 0), (179, 0, 0), (10, -170, 30), (0, 90, 180), (5, 4, -3)])
+def test_poses_as_quaternions_both_ways(turn: tuple[float, float, float]) -> None:
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
+    pose[:3, 3] = (1.0, -2.0, 300.0)
+    alone = only(pack_position("Needle", pose, 1.0))
+    (first, second) = decode_bytes(
+        pack_qtdata("T", [TrackedElement("A", pose), TrackedElement("B", np.eye(4))], 1.0), 0.0
+    )
+    for found in (alone, first):
+        assert isinstance(found, PoseSample)
+        assert found.matrix is not None
+        np.testing.assert_allclose(found.matrix, pose, atol=1e-5)
+    assert isinstance(second, PoseSample)
+    assert second.name == "B"

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from devices.contract import ImageSample, PoseSample, PoseStatus, TextSample
 from devices.openigtlink import (
@@ -190,10 +191,15 @@ def test_capability_both_ways() -> None:
     assert pack_capability(NAME, types, STAMP_S) == data
 
 
-def test_position_vector_is_no_rotation() -> None:
-    """Its quaternion (0, 0.577, 0.577, 0.333) has length 0.88."""
-    with pytest.raises(MessageError, match="not of length 1"):
-        only(vector("position_message"))
+@pytest.mark.parametrize("name", ["position_message", "position_messageFormat2"])
+def test_position_vector_is_scaled_to_a_rotation(name: str) -> None:
+    """Its quaternion (0, 0.577, 0.577, 0.333) has length 0.88; the C++ library scales it."""
+    pose = only(vector(name))
+    assert isinstance(pose, PoseSample)
+    assert pose.matrix is not None
+    expected = Rotation.from_quat([0.0, 0.5773503, 0.5773503, 0.3333333]).as_matrix()
+    np.testing.assert_allclose(pose.matrix[:3, :3], expected, atol=1e-6)
+    np.testing.assert_allclose(pose.matrix[:3, 3], [46.0531, 19.4709, 46.0531], atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [28, 24])
@@ -208,7 +214,7 @@ def test_position_with_a_unit_quaternion(size: int) -> None:
 
 def test_qtdata_of_two_tools_one_broken() -> None:
     good = struct.pack(">20sBB7f", b"A", 2, 0, 1, 2, 3, 0, 0, 0, 1)
-    bad = struct.pack(">20sBB7f", b"B", 2, 0, 1, 2, 3, 0, 0, 0, 2)
+    bad = struct.pack(">20sBB7f", b"B", 2, 0, 1, 2, 3, 0, 0, 0, 0.1)
     first, second = decode_bytes(seal("QTDATA", "T", good + bad, timestamp_s=1.0), 0.0)
     assert isinstance(first, PoseSample)
     assert first.name == "A"

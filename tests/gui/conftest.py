@@ -20,6 +20,8 @@ from devices.contract import ImageSample
 from ir_nav.geometry import CArmGeometry, Frame, Transform, read_only
 from ir_nav.gui.app import application
 from ir_nav.gui.main_window import MainWindow
+from ir_nav.gui.scene_records import CaseImages, Overlays
+from ir_nav.gui.slice_view import SliceView
 from ir_nav.guidance import ErrorBudget, guide
 from ir_nav.imaging import LabelMap, Volume, VolumeInfo
 from ir_nav.planning import PlannedPath
@@ -182,3 +184,20 @@ def centre(mask: np.ndarray) -> tuple[float, float]:
     """(x, y) painter position of the middle of a mask."""
     rows, columns = np.nonzero(mask)
     return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+
+
+def overlays(made: Made, *, tip: bool = True, error_mm: float | None = None) -> Overlays:
+    return Overlays(
+        target_ct_mm=made.path.target_ct_mm,
+        entry_ct_mm=made.path.entry_ct_mm,
+        tip=made.tip() if tip else None,
+        error_mm=error_mm,
+        tolerance_mm=5.0,
+    )
+
+
+def slice_view(volume: Volume, labels: LabelMap | None = None) -> SliceView:
+    view = SliceView("CT axial", field_mm=160.0)
+    outlined = ((5, "#9fc2a8"),) if labels is not None else ()
+    view.set_images(CaseImages(volume, labels, outlined))
+    return view

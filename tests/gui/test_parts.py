@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
+from ir_nav.geometry import read_only
 from ir_nav.gui import theme
 from ir_nav.gui.header import alarm_of, clock_words, side_of
 from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.paint_clock import PaintClock
-from ir_nav.gui.plan_facts import typed_point
+from ir_nav.gui.patient_terms import axial_words, craniocaudal_words, place_words, typed_point
 from ir_nav.gui.rail import status_rows
-from ir_nav.gui.scene_request import SceneRequest, Surface
+from ir_nav.gui.scene_records import Mark, Overlays
+from ir_nav.gui.scene_request import Camera, SceneRequest, Surface
 from ir_nav.gui.scene_thread import Detail, SceneThread
 from ir_nav.gui.worker import Worker
 from ir_nav.imaging import ImagingError, Volume, skin_surface
+from ir_nav.planning import PlannedPath
+from ir_nav.session.case import judge
 from ir_nav.session.session import Session
 from ir_nav.session.state import BreathingState, DeviceStatus, Refusal
 from ir_nav.session.steps import Step
@@ -116,7 +120,9 @@ def test_worker_stops_when_cancelled(app: QApplication) -> None:
 def test_scene_thread_renders_and_ends(app: QApplication, volume: Volume, made: Made) -> None:
     thread = SceneThread()
     surfaces = (Surface(skin_surface(volume, 2000), theme.SKIN, 0.5),)
-    request = SceneRequest(7, surfaces, size_px=(200, 150))
+    # Seen from the front: the patient's left is at the right of the picture, the head above.
+    marks = (Mark(read_only((40.0, 0.0, 0.0)), "A"), Mark(read_only((0.0, 0.0, 40.0)), "B"))
+    request = SceneRequest(7, surfaces, Overlays(marks=marks), Camera(0.0, 0.0), (200, 150))
     thread.ask(request)
     assert wait_for(app, lambda: thread.newest() is not None or thread.fault() is not None)
     fault = thread.fault()
@@ -129,6 +135,23 @@ def test_scene_thread_renders_and_ends(app: QApplication, volume: Volume, made: 
     assert picture.owner == 7
     assert picture.pixels.shape == (150, 200, 4)
     assert np.ptp(picture.pixels[..., :3].astype(int)) > 60
+    (left_x, left_y, _), (head_x, head_y, name) = picture.names
+    assert left_x > 0.6
+    assert head_y < 0.4
+    assert name == "B"
+    assert head_x == pytest.approx(0.5, abs=0.03)
+    assert left_y == pytest.approx(0.5, abs=0.03)
+
+
+def test_camera_turns_the_patient_as_the_letters_say() -> None:
+    front = Camera(0.0, 0.0).view_from_ct
+    assert front @ (1.0, 0.0, 0.0) == pytest.approx((1.0, 0.0, 0.0))
+    assert front @ (0.0, -1.0, 0.0) == pytest.approx((0.0, 0.0, 1.0))
+    assert front @ (0.0, 0.0, 1.0) == pytest.approx((0.0, 1.0, 0.0))
+    # From the patient's left the front is at the left of the picture.
+    left = Camera(90.0, 0.0).view_from_ct
+    assert left @ (1.0, 0.0, 0.0) == pytest.approx((0.0, 0.0, 1.0))
+    assert left @ (0.0, -1.0, 0.0) == pytest.approx((-1.0, 0.0, 0.0))
 
 
 def test_scene_thread_closes_before_it_was_used() -> None:
@@ -178,8 +201,30 @@ def test_typed_points() -> None:
     point = typed_point("−12.5, 3 , 40")
     assert point is not None
     assert point.tolist() == [-12.5, 3.0, 40.0]
-    for wrong in ("", "1, 2", "1 2 3 4", "a, b, c", "nan 1 2"):
+    for lettered in ("R 83 A 6 H 7", "h7 r83 a6", "R 83 · A 6 · H 7 mm", "L −83, A 6, F −7"):
+        point = typed_point(lettered)
+        assert point is not None, lettered
+        assert point.tolist() == [-83.0, -6.0, 7.0]
+    assert typed_point(place_words((-83.2, 6.4, -7.0))) is not None
+    letters = ("R 83 L 6 H 7", "R 83 A 6", "R 83 A 6 H 7 F 2", "R A H", "R 8 A 6 H 7 x")
+    for wrong in ("", "1, 2", "1 2 3 4", "a, b, c", "nan 1 2", *letters):
         assert typed_point(wrong) is None
+
+
+def test_angles_say_where_the_tip_goes() -> None:
+    # Entry R 148 P 6 F 2, target R 83 A 6 H 7: the tip goes to the head and to the front.
+    path = PlannedPath.between((-148.0, 6.0, -2.0), (-83.0, -6.0, 7.0))
+    found = judge(path, None)
+    assert found.axial_angle_deg < 0.0
+    assert craniocaudal_words(found.axial_angle_deg) == "Tip 8° toward head (H)"
+    back = judge(PlannedPath.between(path.target_ct_mm, path.entry_ct_mm), None)
+    assert craniocaudal_words(back.axial_angle_deg) == "Tip 8° toward feet (F)"
+    assert axial_words(path.direction_ct) == "Tip 10° toward A from horizontal R-L"
+    assert axial_words(-path.direction_ct) == "Tip 10° toward P from horizontal R-L"
+    assert axial_words(np.array([-1.0, 0.0, 0.0])) == "Tip toward R, horizontal"
+    assert axial_words(np.array([0.0, 0.0, 1.0])) == ""
+    assert place_words(path.target_ct_mm) == "R 83 · A 6 · H 7 mm"
+    assert place_words((83.0, 6.0, -7.0)) == "L 83 · P 6 · F 7 mm"
 
 
 def test_header_words(made: Made, session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ir_nav.tracking.calibration import calibrate_pivot, calibrate_spin, tool_from_tip
+from ir_nav.tracking.calibration import (
+    CalibrationError,
+    Rejection,
+    calibrate_pivot,
+    calibrate_spin,
+    tool_from_tip,
+)
+from ir_nav.tracking.calibration.pivot_json import pivot_json
 from tests.tracking.poses import pivoting, pose, spinning
 
 TIP = np.array([210.0, 0.0, 0.0])
@@ -45,6 +53,10 @@ def test_simulated_pivot_of_plus_finds_the_tip_and_every_outlier(seed: int) -> N
     # Uniform in +-1 mm: 0.577 mm rms; Plus reports 0.484 mm, the mean absolute.
     assert found.rms_mm == pytest.approx(0.577, abs=0.08)
     assert 0.8 < found.max_mm < 1.2
+    assert found.error_mm().mean == pytest.approx(0.484, abs=0.08)
+    assert found.error_mm().rms == pytest.approx(found.rms_mm)
+    assert {one.index for one in found.rejections()} == set(astray)
+    assert all(re.fullmatch(r"tip \d+\.\d mm off the pivot", r.reason) for r in found.rejections())
     clean = np.delete(poses, astray, axis=0)
     np.testing.assert_allclose(found.tip_mm, calibrate_pivot(clean).tip_mm, atol=1e-9)
 
@@ -124,6 +136,62 @@ def test_too_many_outliers_are_refused() -> None:
     found = calibrate_pivot(poses)
     assert not found.accepted
     assert "of 100 poses are outliers" in str(found.reason) or "residual" in str(found.reason)
+
+
+@pytest.mark.parametrize("tilt_deg", [15.0, 60.0])
+@pytest.mark.parametrize("share", [0.3, 0.4])
+@pytest.mark.parametrize("kind", ["scattered", "slipped"])
+def test_gross_outliers_are_all_found_and_too_many_are_refused(
+    kind: str, share: float, tilt_deg: float
+) -> None:
+    """A plain least-squares start, 10 mm and more off here, would take good poses for outliers."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        poses = jitter(pivoting(TIP, PIVOT, 100, tilt_deg, seed), 0.2, seed)
+        astray = rng.choice(100, round(100 * share), replace=False)
+        shift = rng.normal(0.0, 30.0, (len(astray), 3)) if kind == "scattered" else (15.0, 0, 0)
+        poses[astray, :3, 3] += shift
+        found = calibrate_pivot(poses)
+        gross = astray if kind == "slipped" else astray[np.linalg.norm(shift, axis=1) > 10.0]
+        assert not found.kept[gross].any()
+        assert found.kept.sum() > 0.97 * (100 - len(astray))
+        assert np.linalg.norm(found.tip_mm - TIP) < 0.6
+        assert found.accepted == (share == 0.3)
+        if not found.accepted:
+            assert f"{found.rejected} of 100 poses are outliers" in str(found.reason)
+
+
+def test_an_outlier_by_turn_does_not_pass_for_motion() -> None:
+    tilts = np.random.default_rng(8).uniform(-4.0, 4.0, (100, 3))
+    poses = jitter(np.array([pose(tuple(t), PIVOT) @ pose(place=-TIP) for t in tilts]), 0.02)
+    poses[3] = poses[3] @ pose((0.0, 60.0, 0.0))
+    found = calibrate_pivot(poses)
+    assert re.search("turned only 1[0-3]°", str(found.reason))
+    assert found.rejected >= 1
+
+
+def test_a_pivot_is_written_by_its_place_in_the_recording() -> None:
+    poses, astray = plus_case(3)
+    found = calibrate_pivot(poses)
+    unseen = Rejection(1, "Stylus: missing")
+    written = pivot_json(found, np.arange(100) + 10, (unseen,))
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+    assert [one["index"] for one in written["rejected"]] == [1, *sorted(astray + 10)]
+    assert written["rejected"][0]["reason"] == "Stylus: missing"
+    assert np.array(written["needle_from_tip"])[:3, 3] == pytest.approx(found.tip_mm)
+    assert set(written["error_mm"]) == {"mean", "rms", "max", "mean_best_95"}
+    assert (written["accepted"], written["reason"]) == (True, None)
+
+
+def test_a_refused_pivot_is_written_without_a_tip() -> None:
+    for poses in (jitter(pivoting(TIP, PIVOT), 0.8), pivoting(TIP, PIVOT, 20)):
+        written = pivot_json(calibrate_pivot(poses), np.arange(len(poses)))
+        assert written["tip_mm"] is None
+        assert written["needle_from_tip"] is None
+        assert written["accepted"] is False
+        assert written["reason"]
+    with pytest.raises(CalibrationError, match="only 20 poses"):
+        calibrate_pivot(pivoting(TIP, PIVOT, 20)).error_mm()
 
 
 SHAFT = np.array([0.2, -0.1, 0.97])

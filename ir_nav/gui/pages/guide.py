@@ -8,6 +8,7 @@ from ir_nav.gui import theme
 from ir_nav.gui.bullseye import Bullseye, BullseyeState
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.fluoro_view import FluoroView
+from ir_nav.gui.instruction import InstructionLine, instruction
 from ir_nav.gui.needle_planes import NeedlePlanes
 from ir_nav.gui.number_strip import NumberStrip, figures
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
@@ -17,6 +18,7 @@ from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.gui.ultrasound_view import UltrasoundView
+from ir_nav.planning import Plan, PlannedPath
 from ir_nav.session.state import FluoroState, NavigationState, UltrasoundState
 
 TOLERANCE_MM = 5.0
@@ -39,6 +41,7 @@ class GuidePage(Page):
         self.axial = SliceView("CT axial", "at the tip", field_mm=240.0)
         self.fluoro = FluoroView()
         self.scene = SceneView(desk.scene, zoom=1.9)
+        self.line = InstructionLine()
         self.strip = NumberStrip()
         self.breathing = BreathingPanel()
         self.budget = BudgetPanel()
@@ -53,6 +56,9 @@ class GuidePage(Page):
         self._frozen: NavigationState | None = None
         self._numbers, self._notes, self._breath = Pace(NUMBERS_S), Pace(NOTES_S), Pace(BREATH_S)
         self._was_valid: bool | None = None
+        self._plan: Plan | None = None
+        self._path: PlannedPath | None = None
+        self._told_mm: float | None = None
         self._planes = NeedlePlanes()
         self._build()
         self._arrange()
@@ -68,9 +74,10 @@ class GuidePage(Page):
             notes.addWidget(panel, 1)
         main = QVBoxLayout()
         main.setSpacing(theme.GAP)
-        main.addLayout(live, 62)
+        main.addLayout(live, 64)
+        main.addWidget(self.line)
         main.addWidget(self.strip, 20)
-        main.addLayout(notes, 18)
+        main.addLayout(notes, 16)
         holder = QWidget()
         self._side = QGridLayout(holder)
         self._side.setContentsMargins(0, 0, 0, 0)
@@ -101,7 +108,11 @@ class GuidePage(Page):
 
     def show_state(self, state: NavigationState) -> None:
         self.follow_case(self._slices, self.scene)
-        path = None if self.session.plan is None else self.session.plan.path
+        if self.session.plan is not self._plan:
+            # A plan builds its path anew each time it is asked.
+            self._plan = self.session.plan
+            self._path = None if self._plan is None else self._plan.path
+        path = self._path
         error_mm = None if state.budget is None else state.budget.radius_95_mm
         overlays = Overlays(
             target_ct_mm=None if path is None else path.target_ct_mm,
@@ -110,8 +121,11 @@ class GuidePage(Page):
             error_mm=error_mm,
             tolerance_mm=TOLERANCE_MM,
         )
+        self._show_numbers(state)
         self.bullseye.show_guidance(
-            BullseyeState(path, state.guidance, error_mm, TOLERANCE_MM, state.refusal)
+            BullseyeState(
+                path, state.guidance, error_mm, TOLERANCE_MM, told_to_target_mm=self._told_mm
+            )
         )
         if path is not None:
             self._planes.look(path, state.tip, self.along, self.across, self.axial)
@@ -133,17 +147,22 @@ class GuidePage(Page):
         target = "Target"
         if self.session.plan is not None and self.session.plan.structure:
             target = self.session.plan.structure
-        self.ultrasound.show_frame(shown.ultrasound, overlays, state.refusal, target)
+        self.ultrasound.show_frame(shown.ultrasound, overlays, target)
         self.fluoro.show_frame(shown.fluoro, overlays)
 
-    def _show_notes(self, state: NavigationState) -> None:
+    def _show_numbers(self, state: NavigationState) -> None:
+        """Numbers, instruction and depth are of one instant: the eye adds them up."""
         changed = (state.guidance is not None) != self._was_valid
         self._was_valid = state.guidance is not None
-        if self._numbers.due(state.now_s) or changed:
-            self.strip.show_figures(figures(state, TOLERANCE_MM, ANGLE_LIMIT_DEG))
+        if not self._numbers.due(state.now_s) and not changed:
+            return
+        self.strip.show_figures(figures(state, TOLERANCE_MM, ANGLE_LIMIT_DEG))
+        self.line.show_instruction(instruction(state, TOLERANCE_MM, ANGLE_LIMIT_DEG))
+        self._told_mm = None if state.guidance is None else state.guidance.to_target_mm
+
+    def _show_notes(self, state: NavigationState) -> None:
         if self._breath.due(state.now_s):
-            valid = state.guidance is not None
-            self.breathing.show_breathing(state.breathing, state.now_s, advise=valid)
+            self.breathing.show_breathing(state.breathing, state.now_s)
         if not self._notes.due(state.now_s):
             return
         self.budget.show_budget(state.budget)
@@ -171,7 +190,7 @@ class GuidePage(Page):
         fault = log.fault()
         if fault is not None:
             return f"Log {log.path.name}", fault
-        return f"Log {log.path.name}", f"{counts.logged:,} samples logged, {counts.lost} lost"
+        return f"Log {log.path.name}", f"{counts.logged:,} data records, {counts.lost} lost"
 
     def _arrange(self) -> None:
         while self._side.count():

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QListWidget
+import numpy as np
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QIcon, QPainter, QPixmap
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem
 
 from ir_nav.gui import theme
+from ir_nav.gui.case_look import aimed_at, structure_tone
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import IMAGES, LABELS, ask_file, ask_folder
 from ir_nav.gui.forms import Card, Facts, SideColumn, button, label
@@ -15,11 +19,21 @@ from ir_nav.gui.pages.base import Page, gap_margins
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_mouse import BrowsableSlice
-from ir_nav.imaging import StandardView, Volume, read_labels
+from ir_nav.imaging import LabelMap, StandardView, Volume, read_labels
 from ir_nav.session.case import Case, read_case
 from ir_nav.session.state import NavigationState
 
-FACTS = ("Name", "Patient ID", "Study date", "Series", "Size", "Spacing", "Extent")
+FACTS = (
+    "Name",
+    "Patient ID",
+    "Study date",
+    "Series",
+    "Size",
+    "Pixel spacing",
+    "Slices",
+    "Extent",
+)
+SWATCH_PX = 14
 
 
 class PatientPage(Page):
@@ -57,8 +71,8 @@ class PatientPage(Page):
         structures = Card("Structures")
         structures.add(self._count, self._structures)
         self._structures.setMinimumHeight(140)
-        self._structures.itemActivated.connect(lambda item: self._show_structure(item.text()))
-        self._structures.itemClicked.connect(lambda item: self._show_structure(item.text()))
+        self._structures.itemActivated.connect(self._show_structure)
+        self._structures.itemClicked.connect(self._show_structure)
         side = SideColumn()
         side.add(files, facts)
         side.column.addWidget(structures, 1)
@@ -116,49 +130,70 @@ class PatientPage(Page):
         if case.volume is None:
             return
         for name, value in zip(FACTS, _facts(case.volume), strict=True):
-            self._facts.show_fact(name, value)
+            self._facts.show_fact(name, value or "not given", "" if value else "quiet")
         for view in self.slices:
-            view.set_field(_field_mm(case.volume, view))
+            view.fit_body(case.volume.centre_ct_mm)
         self._structures.clear()
         if case.labels is None:
             self._count.setText("No label map is open")
             return
         present = case.labels.present_ids()
         self._count.setText(f"{len(present)} structures in this CT")
-        self._structures.addItems([case.labels.display_name(number) for number in present])
+        first = aimed_at(case.labels)
+        for number in sorted(present, key=lambda one: one not in first):
+            words = case.labels.display_name(number)
+            if number in first:
+                words = f"{words}, {_size_words(case.labels, number)}"
+            item = QListWidgetItem(_swatch(structure_tone(case.labels, number)), words)
+            item.setData(Qt.ItemDataRole.UserRole, number)
+            if number in first:
+                item.setFont(theme.font(theme.BODY, theme.STRONG))
+            self._structures.addItem(item)
 
-    def _show_structure(self, name: str) -> None:
+    def _show_structure(self, item: QListWidgetItem) -> None:
         labels = self.session.case.labels
         if labels is None:
             return
-        number = next((n for n in labels.present_ids() if labels.display_name(n) == name), None)
-        if number is not None:
-            centre = labels.centroid_ct_mm(number)
-            for view in self.slices:
-                view.look(centre)
+        centre = labels.centroid_ct_mm(int(item.data(Qt.ItemDataRole.UserRole)))
+        for view in self.slices:
+            view.fit_body(centre)
 
 
 def _facts(volume: Volume) -> tuple[str, ...]:
     info = volume.description
     i, j, k = volume.size_ijk
     x, y, z = volume.spacing_mm
-    low, high = volume.bounds_mm
     series = " ".join(part for part in (info.modality, info.series_description) if part)
+    # From edge to edge of the outer voxels: what was imaged.
+    extent = (count * step for count, step in zip((i, j, k), (x, y, z), strict=True))
     return (
-        info.patient_name or "not given",
-        info.patient_id or "not given",
-        info.study_date or "not given",
-        series or Path(info.source_path).name or "not given",
-        f"{i} × {j} × {k}",
-        f"{x:.2f} × {y:.2f} × {z:.2f} mm",
-        " × ".join(f"{value:.0f}" for value in high - low) + " mm",
+        info.patient_name,
+        info.patient_id,
+        info.study_date,
+        series or Path(info.source_path).name,
+        f"{i} × {j} × {k} voxels",
+        f"{x:.2f} × {y:.2f} mm",
+        f"{z:.2f} mm apart",
+        " × ".join(f"{value:.0f}" for value in extent) + " mm",
     )
 
 
-def _field_mm(volume: Volume, view: BrowsableSlice) -> float:
-    """Height that shows all of the slice."""
-    low, high = volume.bounds_mm
-    extent = high - low
-    tall = float(extent[1]) if view.accessibleName() == "CT axial" else float(extent[2])
-    wide = float(extent[1]) if view.accessibleName() == "CT sagittal" else float(extent[0])
-    return max(tall, wide * view.height() / max(view.width(), 1)) * 1.04
+def _size_words(labels: LabelMap, number: int) -> str:
+    """Longest side of the box round a structure, in whole mm."""
+    k, j, i = np.nonzero(labels.mask(number))
+    if not len(i):
+        return ""
+    sides = np.array([np.ptp(i), np.ptp(j), np.ptp(k)]) + 1
+    return f"{float((sides * labels.spacing_mm).max()):.0f} mm"
+
+
+def _swatch(tone: str) -> QIcon:
+    picture = QPixmap(SWATCH_PX, SWATCH_PX)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.colour(tone))
+    painter.drawRoundedRect(picture.rect(), 3.0, 3.0)
+    painter.end()
+    return QIcon(picture)

@@ -16,7 +16,8 @@ from ir_nav.gui.forms import Card, Facts, SideColumn, button, label
 from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
-from ir_nav.gui.plan_facts import FACTS, plan_facts, protocol_words, typed_point
+from ir_nav.gui.patient_terms import typed_point
+from ir_nav.gui.plan_facts import FACTS, plan_facts, protocol_words
 from ir_nav.gui.scene_records import Handle, Overlays
 from ir_nav.gui.scene_request import Surface
 from ir_nav.gui.scene_view import SceneView
@@ -80,8 +81,8 @@ class PlanPage(Page):
         self._structures.activated.connect(self._choose_structure)
         points = Card("Target and entry")
         self._coordinates.setObjectName("target_lps")
-        self._coordinates.setAccessibleName("Target in LPS mm")
-        self._coordinates.setPlaceholderText("or X, Y, Z in LPS mm")
+        self._coordinates.setAccessibleName("Target in mm: R 83 A 6 H 7, or X, Y, Z in LPS")
+        self._coordinates.setPlaceholderText("or R 83 A 6 H 7 mm; or X, Y, Z in LPS")
         self._coordinates.returnPressed.connect(self._enter_target)
         points.add(self._structures, self._coordinates)
         points.add_row(self._target_button, self._entry_button)
@@ -218,7 +219,9 @@ class PlanPage(Page):
     def _enter_target(self) -> None:
         point = typed_point(self._coordinates.text())
         if point is None:
-            self.desk.banner.say("Write three numbers in mm (LPS): X, Y, Z", Mood.REFUSED)
+            self.desk.banner.say(
+                "Write the point in mm: R 83 A 6 H 7, or X, Y, Z in LPS", Mood.REFUSED
+            )
             return
         self._move(Handle.TARGET, point)
 
@@ -235,15 +238,17 @@ class PlanPage(Page):
 
     def _aim(self, target: FloatArray, path: PlannedPath | None, moved: bool) -> None:
         if path is None:
-            for view in self.slices:
+            self.axial.fit_body(target)
+            for view in (self.along, self.down):
                 view.look(target)
             return
         middle = (path.target_ct_mm + path.entry_ct_mm) / 2.0
         self.along.look(middle, *along_axes(path.direction_ct))
+        self.along.keep_inside()
         right, up = view_basis(path.direction_ct)
         self.down.look(target, right, -up)
         if moved:
-            self.axial.look(target)
+            self.axial.fit_body(target)
 
     def _show_facts(self, draft: PlanDraft, found: Findings | None) -> None:
         skin_deg = None if draft.path is None else self.desk.look.skin_angle_deg(draft.path)

@@ -56,7 +56,8 @@ class RegisterPage(Page):
         self._set_up_table()
         points = Card("Fiducials")
         points.add(self._next, self._table)
-        points.add(button("start_touching", "Start touching", self.start))
+        self._start = button("start_touching", "Start touching", self.start)
+        points.add(self._start)
         points.add_row(
             button("capture", "Capture", self.capture, tip="Space: hold the stylus still"),
             button("undo_touch", "Undo last", self.undo, tip="Ctrl+Z"),
@@ -67,7 +68,7 @@ class RegisterPage(Page):
         self._confirm = button(
             "confirm_registration", "Accept all the same", self.confirm, kind="primary"
         )
-        self._back = button("decline_registration", "Touch again", self.decline)
+        self._back = button("decline_registration", "Keep touching", self.decline)
         fit.add(self._accept)
         fit.add_row(self._back, self._confirm)
         side = SideColumn()
@@ -100,6 +101,9 @@ class RegisterPage(Page):
             elif header is not None:
                 header.hide()
                 header.setDefaultSectionSize(34)
+        header = table.horizontalHeader()
+        if header is not None:
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         table.cellClicked.connect(self._look_at)
 
     def show_state(self, state: NavigationState) -> None:
@@ -185,7 +189,7 @@ class RegisterPage(Page):
         fiducials = self.session.case.fiducials
         if 0 <= index < len(fiducials):
             for view in self.slices:
-                view.look(fiducials[index].ct_mm)
+                view.fit_body(fiducials[index].ct_mm)
 
     def _show_table(self) -> None:
         fiducials = self.session.case.fiducials
@@ -197,7 +201,7 @@ class RegisterPage(Page):
             residual = residuals.get(mark.name)
             touched = mark.state is MarkState.DONE
             words = _STATE_WORDS[mark.state]
-            number = f"{residual:.1f} mm" if touched and residual is not None else "—"
+            number = mm_words(residual) if touched and residual is not None else "—"
             for column, text in enumerate((mark.name, words, number)):
                 self._set_cell(row, column, text, _STATE_TONES[mark.state])
 
@@ -222,11 +226,18 @@ class RegisterPage(Page):
         else:
             self._next.setText("All fiducials are touched")
         tre, fit = session.predicted_tre_mm, session.landmarks.candidate
-        self._tre.setText("—" if tre is None else f"{tre:.1f} mm")
+        self._start.setText("Touch again" if session.landmarks.count else "Start touching")
+        self._start.setAccessibleName(self._start.text())
+        self._tre.setText("—" if tre is None else mm_words(tre))
         set_mood(self._tre, _tre_mood(tre))
         self._verdict.setText(_verdict(tre, None if fit is None else fit.worst()))
         if session.registration is not None:
             self._verdict.setText(f"✓ Accepted. {self._verdict.text()}")
+
+
+def mm_words(error_mm: float) -> str:
+    """An error that was estimated: never as none at all."""
+    return "<0.1 mm" if error_mm < 0.05 else f"{error_mm:.1f} mm"
 
 
 _STATE_WORDS = {
@@ -252,11 +263,11 @@ def _tre_mood(tre_mm: float | None) -> str:
 def _verdict(tre_mm: float | None, worst: tuple[str, float] | None) -> str:
     if worst is None:
         return "Touch at least three fiducials to see the fit."
-    tail = f"Largest residual {worst[1]:.1f} mm at {worst[0]}."
+    tail = f"Largest residual {mm_words(worst[1])} at {worst[0]}."
     if tre_mm is None:
         return f"Approve a plan to see the error at its target. {tail}"
     if tre_mm > MAX_TRE_MM:
         return f"Above {MAX_TRE_MM:g} mm: refused, touch the points again. {tail}"
     if tre_mm > GOOD_TRE_MM:
         return f"More than {GOOD_TRE_MM:g} mm: asks for a confirmation. {tail}"
-    return f"Rms error expected there. {tail}"
+    return f"Rms error of the registration alone, patient at rest. {tail}"

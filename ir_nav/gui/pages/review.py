@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QHBoxLayout, QListWidget, QVBoxLayout
 
 from ir_nav.gui import theme
 from ir_nav.gui.bullseye import view_basis
-from ir_nav.gui.desk import Desk
+from ir_nav.gui.desk import Desk, as_sentence
 from ir_nav.gui.files import LOGS, PDFS, ask_file, ask_save
-from ir_nav.gui.forms import Card, Facts, SideColumn, button, label
+from ir_nav.gui.forms import Card, Facts, SideColumn, button
 from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
+from ir_nav.gui.pages.register import mm_words
 from ir_nav.gui.scene_records import Overlays, path_overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.gui.timeline import Timeline, timeline_of
+from ir_nav.gui.verdict import VerdictPanel
 from ir_nav.planning import PlannedPath
-from ir_nav.recording import LogContents, read_log
+from ir_nav.recording import Event, EventKind, LogContents, read_log
 from ir_nav.review import Review, review, write_report
 from ir_nav.session.state import NavigationState
 
-RESULTS = ("Lateral", "Depth", "Angle", "Entry")
-SHARES = ("Guided for", "Guidance valid", "Averaged over", "Predicted at target", "Samples")
+FACTS = (
+    "Path",
+    "Entry off by",
+    "Guided for",
+    "Guidance valid",
+    "Averaged over",
+    "Predicted at target",
+    "Data records",
+)
+EVENTS = 300
 
 
 class ReviewPage(Page):
@@ -37,10 +48,13 @@ class ReviewPage(Page):
         self.slices = (self.along, self.across)
         self.scene = SceneView(desk.scene)
         self.timeline = Timeline()
-        self._headline = label("No log is open", "title", name="review_headline")
-        self._plan = label("", "note")
-        self._results = Facts(RESULTS)
-        self._shares = Facts(SHARES)
+        self._verdict = VerdictPanel()
+        self._facts = Facts(FACTS)
+        self._events = QListWidget()
+        self._events.setObjectName("events")
+        self._events.setAccessibleName("Events of the log")
+        self._events.setWordWrap(True)
+        self._events.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._log: LogContents | None = None
         self._review: Review | None = None
         self._overlays = Overlays()
@@ -57,9 +71,12 @@ class ReviewPage(Page):
         left.addLayout(top, 3)
         left.addWidget(self.timeline, 2)
         achieved = Card("Achieved against planned")
-        achieved.add(self._headline, self._plan, self._results)
-        shares = Card("How well it was seen")
-        shares.add(self._shares)
+        achieved.add(self._verdict)
+        facts = Card("How it was done")
+        facts.add(self._facts)
+        events = Card("Events")
+        self._events.setMinimumHeight(96)
+        events.column.addWidget(self._events, 1)
         files = Card()
         files.add_row(
             button("open_log", "Open log", self.open_log),
@@ -67,8 +84,8 @@ class ReviewPage(Page):
         )
         files.add(button("save_report", "Save report (PDF)", self.save_report, kind="primary"))
         side = SideColumn()
-        side.add(achieved, shares)
-        side.end()
+        side.add(achieved, facts)
+        side.column.addWidget(events, 1)
         side.add_foot(files)
         page = QHBoxLayout(self)
         page.setContentsMargins(*gap_margins())
@@ -131,30 +148,25 @@ class ReviewPage(Page):
     def _take(self, read: tuple[LogContents, Review]) -> None:
         self._log, self._review = read
         log, result = read
-        self._headline.setText(f"{result.plan.name}, {result.plan.path.length_mm:.0f} mm path")
-        self._plan.setText(log.path.name)
-        self._show_results(result)
-        self._shares.show_fact("Guided for", _duration(result.guided_s))
-        self._shares.show_fact("Guidance valid", f"{result.valid_share:.0%} of the time")
+        self._verdict.show_review(result)
+        self.timeline.set_title("Distance to the target", f"along the path, {log.path.name}")
+        entry, tre = result.entry_error_mm, result.tre_predicted_mm
         ticks = 0 if result.achieved is None else result.achieved.ticks
-        self._shares.show_fact("Averaged over", f"{ticks} states" if ticks else "")
-        self._shares.show_fact("Samples", f"{sum(log.sample_counts.values()):,}")
-        tre = result.tre_predicted_mm
-        self._shares.show_fact("Predicted at target", "" if tre is None else f"{tre:.1f} mm")
+        values = (
+            f"{result.plan.name}, {result.plan.path.length_mm:.0f} mm",
+            "" if entry is None else f"{entry:.1f} mm",
+            _duration(result.guided_s),
+            f"{result.valid_share:.0%} of the time",
+            f"{ticks} states" if ticks else "",
+            "" if tre is None else mm_words(tre),
+            f"{sum(log.sample_counts.values()):,}",
+        )
+        for name, value in zip(FACTS, values, strict=True):
+            self._facts.show_fact(name, value)
+        self._events.clear()
+        self._events.addItems(event_lines(log)[:EVENTS])
         self.timeline.show_timeline(timeline_of(log))
         self._aim()
-
-    def _show_results(self, result: Review) -> None:
-        if result.achieved is None:
-            for name in RESULTS:
-                self._results.show_fact(name, "")
-            return
-        placed, entry = result.achieved.placement, result.entry_error_mm
-        side = "past" if placed.depth_mm >= 0.0 else "short"
-        self._results.show_fact("Lateral", f"{placed.lateral_mm:.1f} mm")
-        self._results.show_fact("Depth", f"{abs(placed.depth_mm):.1f} mm {side}")
-        self._results.show_fact("Angle", f"{placed.angle_deg:.1f}°")
-        self._results.show_fact("Entry", "" if entry is None else f"{entry:.1f} mm")
 
     def _aim(self) -> None:
         result = self._review
@@ -177,6 +189,27 @@ class ReviewPage(Page):
         self.across.look(path.target_ct_mm, right, -up)
         for view in self.slices:
             view.show_overlays(self._overlays)
+
+
+def event_lines(log: LogContents) -> list[str]:
+    """What happened and when, from the log's start; each change of guidance is on the timeline."""
+    return [
+        f"{_clock(event.time_s - log.started_s)}   {_event_words(event)}"
+        for event in log.events
+        if event.kind is not EventKind.GUIDANCE
+    ]
+
+
+def _event_words(event: Event) -> str:
+    if event.kind is EventKind.MARK:
+        return f"Marked: {event.text}"
+    if event.kind is EventKind.PLAN:
+        return f"Plan approved: {event.text}"
+    return as_sentence(event.text)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def _duration(seconds: float) -> str:

@@ -4,142 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout
 
 from ir_nav.gui import theme
+from ir_nav.gui.calibration_card import CalibrationCard
 from ir_nav.gui.desk import Desk
+from ir_nav.gui.device_table import DeviceTable, device_rows
 from ir_nav.gui.files import ROOMS, ask_file
 from ir_nav.gui.fluoro_view import FluoroView
-from ir_nav.gui.forms import Card, button, label, set_mood
+from ir_nav.gui.forms import Card, button, label, set_kind
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.panels import BreathingPanel
-from ir_nav.gui.rail import StatusList, status_rows
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.sweep_view import SweepView
 from ir_nav.gui.ultrasound_view import UltrasoundView
 from ir_nav.session.case import Case, read_room_case
-from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
-from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState, Role
-from ir_nav.tracking.calibration.pivot import (
-    MIN_PIVOT_SPAN_DEG,
-    MIN_POSES,
-    MIN_SPIN_SPAN_DEG,
-)
 
 NOTES_S = 0.25
 BREATH_S = 1.0 / 15.0
-# More poses than the gate asks for: the residual settles by then.
-ENOUGH_POSES = 6 * MIN_POSES
-
-
-class CalibrationCard(Card):
-    """One tool: pivot, spin where it needs one, and what came of it."""
-
-    def __init__(self, desk: Desk, role: Role) -> None:
-        super().__init__(role.value.capitalize())
-        self._desk = desk
-        self._session: Session = desk.session
-        self._role = role
-        self._result = label("Not calibrated", "big", name=f"{role}_result")
-        self._detail = label("", "body", name=f"{role}_detail")
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        self._progress.setTextVisible(False)
-        self._progress.setAccessibleName(f"{role} calibration progress")
-        kinds = [CollectionKind.PIVOT]
-        if role is Role.NEEDLE:
-            kinds.append(CollectionKind.SPIN)
-        self._buttons = {kind: self._button(kind) for kind in kinds}
-        self._cancel = button(f"cancel_{role}", "Cancel", self._session.cancel_collection)
-        self.add(self._result, self._detail, self._progress)
-        self.column.addStretch(1)
-        self.add_row(*self._buttons.values(), self._cancel)
-
-    def toggle(self, kind: CollectionKind) -> None:
-        """Start gathering poses, or finish when this is under way."""
-        running = self._running()
-        if running is not None and running.kind is kind:
-            self._desk.attempt(self._session.finish_collection)
-        else:
-            self._desk.attempt(lambda: self._session.start_collection(kind, self._role))
-
-    def show_calibration(self) -> None:
-        """Draw where it stands."""
-        running = self._running()
-        for kind, made in self._buttons.items():
-            under_way = running is not None and running.kind is kind
-            made.setText(f"Finish {kind}" if under_way else f"Start {kind}")
-            made.setAccessibleName(made.text())
-        self._cancel.setVisible(running is not None)
-        self._progress.setVisible(running is not None)
-        if running is not None:
-            self._show_running(running)
-            return
-        needle = self._role is Role.NEEDLE
-        self._show_result(self._session.needle if needle else self._session.stylus)
-
-    def _button(self, kind: CollectionKind) -> QPushButton:
-        return button(
-            f"{kind}_{self._role}", f"Start {kind}", lambda: self.toggle(kind), tip=_HOW[kind]
-        )
-
-    def _running(self) -> Collection | None:
-        found = self._session.collection
-        return found if found is not None and found.role is self._role else None
-
-    def _show_running(self, running: Collection) -> None:
-        wanted = MIN_PIVOT_SPAN_DEG if running.kind is CollectionKind.PIVOT else MIN_SPIN_SPAN_DEG
-        self._result.setText(f"{running.count} poses · {running.span_deg:.0f}°")
-        set_mood(self._result, "")
-        self._detail.setText(f"{_HOW[running.kind]}: at least {MIN_POSES} poses over {wanted:g}°")
-        part = min(running.count / ENOUGH_POSES, running.span_deg / (1.5 * wanted), 1.0)
-        self._progress.setValue(round(100 * part))
-
-    def _show_result(self, found: ToolCalibration) -> None:
-        if found.pivot is None:
-            self._result.setText("Not calibrated")
-            set_mood(self._result, "")
-        else:
-            self._result.setText(f"{found.pivot.rms_mm:.2f} mm residual")
-        missing = found.missing()
-        accepted = found.tool_from_tip is not None
-        if found.pivot is not None:
-            set_mood(self._result, "good" if accepted else "bad" if _refused(found) else "")
-        words = _detail(found)
-        if missing is not None and not _refused(found):
-            kind = CollectionKind.PIVOT if found.pivot is None else CollectionKind.SPIN
-            missing = f"{missing}. {_HOW[kind]}." + (f"\n{words}" if words else "")
-        self._detail.setText(f"✓ Accepted. {words}" if accepted else _upper(missing or words))
-        set_mood(self._detail, "bad" if _refused(found) else "")
-
-
-_HOW = {
-    CollectionKind.PIVOT: "Rest the tip in a dimple and turn the tool about it",
-    CollectionKind.SPIN: "Turn the needle about its own shaft",
-}
-
-
-def _refused(found: ToolCalibration) -> bool:
-    pivot, spin = found.pivot, found.spin
-    return (pivot is not None and not pivot.accepted) or (spin is not None and not spin.accepted)
-
-
-def _detail(found: ToolCalibration) -> str:
-    parts = []
-    if found.pivot is not None:
-        pivot = found.pivot
-        parts.append(
-            f"Tip known to {pivot.tip_error_mm:.2f} mm, {pivot.used} poses over "
-            f"{pivot.span_deg:.0f}°"
-        )
-    if found.spin is not None:
-        parts.append(f"shaft to {found.spin.rms_deg:.2f}°")
-    return ", ".join(parts)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 class SetUpPage(Page):
@@ -149,13 +32,13 @@ class SetUpPage(Page):
         super().__init__(desk)
         self._room = label("No room file is open", "title", name="room_name")
         self._room_note = label("A room file names the devices, tools and their geometry.")
-        self._status = StatusList()
+        self._status = DeviceTable()
         self._empty = label("Nothing is connected", "quiet")
         self._breathing = BreathingPanel()
         self._breathing.setMinimumHeight(84)
         self._cards = tuple(CalibrationCard(desk, role) for role in (Role.NEEDLE, Role.STYLUS))
-        self._ultrasound = UltrasoundView()
-        self._fluoro = FluoroView()
+        self._ultrasound = UltrasoundView(quiet=True)
+        self._fluoro = FluoroView(quiet=True)
         self.sweep = SweepView()
         self._notes, self._breath = Pace(NOTES_S), Pace(BREATH_S)
         self._build()
@@ -163,11 +46,11 @@ class SetUpPage(Page):
     def _build(self) -> None:
         room = Card("Room")
         room.add(self._room, self._room_note)
-        room.add_row(
-            button("open_room", "Open room file", self.open_room, tip="A .toml file"),
-            button("connect", "Connect", self.connect_room, kind="primary"),
-        )
-        room.add(button("disconnect", "Disconnect", self.session.disconnect, kind="small"))
+        self._open = button("open_room", "Open room file", self.open_room, tip="A .toml file")
+        self._connect = button("connect", "Connect", self.connect_room)
+        self._disconnect = button("disconnect", "Disconnect", self.session.disconnect, kind="small")
+        room.add_row(self._open, self._connect)
+        room.add(self._disconnect)
         devices = Card("Devices and tools")
         devices.add(self._status, self._empty)
         left = QVBoxLayout()
@@ -202,11 +85,11 @@ class SetUpPage(Page):
             page.setColumnStretch(column, stretch)
 
     def show_state(self, state: NavigationState) -> None:
-        self._ultrasound.show_frame(state.ultrasound, Overlays(), None)
+        self._ultrasound.show_frame(state.ultrasound, Overlays())
         self._fluoro.show_frame(state.fluoro, Overlays())
         self.sweep.show_frame(state.ultrasound)
         if self._breath.due(state.now_s):
-            self._breathing.show_breathing(state.breathing, state.now_s)
+            self._breathing.show_breathing(state.breathing, state.now_s, alarming=False)
         if not self._notes.due(state.now_s):
             return
         room = self.session.room
@@ -216,10 +99,23 @@ class SetUpPage(Page):
             count = len(room.devices)
             kinds = f"{count} device{'s' if count != 1 else ''}, {len(room.tools)} tools"
             self._room_note.setText(f"{kinds}, {room.source.value} data")
-        self._status.show_rows(status_rows(state))
+        self._status.show_rows(device_rows(state))
         self._empty.setVisible(not state.devices)
+        self._show_buttons()
         for card in self._cards:
             card.show_calibration()
+
+    def opened(self) -> None:
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        """The next thing to do is the primary button; what cannot be done is off."""
+        opened, connected = self.session.room is not None, self.session.streams is not None
+        set_kind(self._open, "" if opened else "primary")
+        set_kind(self._connect, "primary" if opened and not connected else "")
+        self._connect.setEnabled(not connected)
+        self._connect.setText("Connected" if connected else "Connect")
+        self._disconnect.setEnabled(connected)
 
     def open_room(self) -> None:
         """Ask for a room file."""

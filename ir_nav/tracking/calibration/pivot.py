@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from ir_nav.geometry import FloatArray, read_only, rigid, rotation_along, unit
+from ir_nav.tracking.calibration.pivot_fit import fit_pivot, tip_standard_error_mm
+from ir_nav.tracking.calibration.result import CalibrationError, ErrorStatistics, Rejection
 
 MIN_POSES = 50
 MIN_PIVOT_SPAN_DEG = 20.0
@@ -19,7 +21,8 @@ MAX_PIVOT_RMS_MM = 0.8
 # Poses arrive as float32: a real residual never falls under their rounding.
 MIN_PIVOT_RMS_MM = 1e-7
 MAX_SPIN_RMS_DEG = 1.0
-OUTLIER_FACTOR = 3.5
+# Above this share of outliers nobody can say which of the poses hold.
+MIN_KEPT_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +54,25 @@ class PivotCalibration:
     def accepted(self) -> bool:
         return self.reason is None
 
+    @property
+    def distances_mm(self) -> FloatArray:
+        """(n,): distance of the tip from the pivot at every pose, outliers too."""
+        return np.asarray(np.linalg.norm(self.offsets_mm, axis=1))
+
+    def error_mm(self) -> ErrorStatistics:
+        """Of the distances over the poses used; CalibrationError when nothing was solved."""
+        if not len(self.kept):
+            raise CalibrationError(self.reason or "no poses: pivot the tool")
+        return ErrorStatistics.of(self.distances_mm[self.kept])
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Each pose that was left out, by its place among those given."""
+        distances = self.distances_mm
+        return tuple(
+            Rejection(int(index), f"tip {distances[index]:.1f} mm off the pivot")
+            for index in np.flatnonzero(~self.kept)
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpinCalibration:
@@ -74,39 +96,33 @@ class SpinCalibration:
 def calibrate_pivot(poses: ArrayLike) -> PivotCalibration:
     """Least-squares tip from poses (n, 4, 4), tracker_from_tool, mm; outliers left out.
 
-    Algebraic one-step method (Yaniv 2015): R_i tip + p_i = pivot for every pose, solved
-    together; poses further than 3.5 robust standard deviations off are dropped and the rest
-    solved again.
+    The fit and how outliers are told: see `fit_pivot`. Refused, with the reason, after too
+    little motion, too few poses, a residual above 0.8 mm or none at all, or when more than 30 %
+    of the poses are outliers.
     """
     matrices = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
     span_deg = largest_turn_deg(matrices)
     if len(matrices) < MIN_POSES:
         return _refused(matrices, span_deg, f"only {len(matrices)} poses: keep pivoting")
-    keep = np.ones(len(matrices), dtype=bool)
-    tip, pivot = _solve_pivot(matrices)
-    for _ in range(5):
-        distances = _tip_distances(matrices, tip, pivot)
-        spread = 1.4826 * float(np.median(distances[keep]))
-        chosen = distances <= max(OUTLIER_FACTOR * spread, 1e-6)
-        if (chosen == keep).all() or chosen.sum() < MIN_POSES // 2:
-            break
-        keep = chosen
-        tip, pivot = _solve_pivot(matrices[keep])
-    kept = _tip_distances(matrices[keep], tip, pivot)
+    fit = fit_pivot(matrices, MIN_POSES // 2)
+    kept = np.linalg.norm(fit.offsets_mm[fit.kept], axis=1)
     rms = float(np.sqrt(np.mean(kept**2)))
+    used = matrices[fit.kept]
+    # An outlier by turn must not pass for motion.
+    span_deg = largest_turn_deg(used)
     return PivotCalibration(
-        tip_mm=read_only(tip),
-        pivot_mm=read_only(pivot),
+        tip_mm=read_only(fit.tip_mm),
+        pivot_mm=read_only(fit.pivot_mm),
         rms_mm=rms,
         max_mm=float(kept.max()),
         span_deg=span_deg,
-        tip_error_mm=_tip_standard_error(matrices[keep], rms),
-        used=int(keep.sum()),
-        rejected=int((~keep).sum()),
+        tip_error_mm=tip_standard_error_mm(used, rms),
+        used=len(used),
+        rejected=len(matrices) - len(used),
         turned_deg=read_only(turned_deg(matrices)),
-        offsets_mm=read_only(_tip_offsets(matrices, tip, pivot)),
-        kept=keep,
-        reason=_pivot_fault(span_deg, _least_tilt_deg(matrices[keep]), rms, keep),
+        offsets_mm=read_only(fit.offsets_mm),
+        kept=fit.kept,
+        reason=_pivot_fault(span_deg, _least_tilt_deg(used), rms, fit.kept),
     )
 
 
@@ -172,33 +188,6 @@ def _turns_deg(poses: FloatArray, base: FloatArray) -> FloatArray:
     return np.asarray(np.degrees(np.arccos(np.clip((traces - 1.0) / 2.0, -1.0, 1.0))))
 
 
-def _solve_pivot(poses: FloatArray) -> tuple[FloatArray, FloatArray]:
-    count = len(poses)
-    system = np.zeros((3 * count, 6))
-    system[:, :3] = poses[:, :3, :3].reshape(-1, 3)
-    system[:, 3:] = np.tile(-np.eye(3), (count, 1))
-    solution, *_ = np.linalg.lstsq(system, -poses[:, :3, 3].reshape(-1), rcond=None)
-    tip_and_pivot: FloatArray = solution.astype(np.float64)
-    return tip_and_pivot[:3], tip_and_pivot[3:]
-
-
-def _tip_distances(poses: FloatArray, tip: FloatArray, pivot: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.norm(_tip_offsets(poses, tip, pivot), axis=1))
-
-
-def _tip_offsets(poses: FloatArray, tip: FloatArray, pivot: FloatArray) -> FloatArray:
-    return np.asarray(poses[:, :3, :3] @ tip + poses[:, :3, 3] - pivot)
-
-
-def _tip_standard_error(poses: FloatArray, rms_mm: float) -> float:
-    """Propagated through the normal equations; noise per axis is rms / sqrt(3)."""
-    rotations = poses[:, :3, :3]
-    mean = rotations.mean(axis=0)
-    information = len(poses) * (np.eye(3) - mean.T @ mean)
-    variance = np.linalg.pinv(information) * rms_mm**2 / 3.0
-    return float(np.sqrt(max(float(np.trace(variance)), 0.0)))
-
-
 def _least_tilt_deg(poses: FloatArray) -> float:
     """Rms angle by which the direction that moved least was tilted; 0 for turns about one axis."""
     mean = poses[:, :3, :3].mean(axis=0)
@@ -206,7 +195,7 @@ def _least_tilt_deg(poses: FloatArray) -> float:
     return float(np.degrees(np.arcsin(np.sqrt(np.clip(least, 0.0, 1.0)))))
 
 
-def _pivot_fault(span_deg: float, tilt_deg: float, rms_mm: float, keep: np.ndarray) -> str | None:
+def _pivot_fault(span_deg: float, tilt_deg: float, rms_mm: float, kept: np.ndarray) -> str | None:
     if span_deg < MIN_PIVOT_SPAN_DEG:
         return f"turned only {span_deg:.0f}°: tilt the tool by {MIN_PIVOT_SPAN_DEG:.0f}° or more"
     if tilt_deg < MIN_TILT_RMS_DEG:
@@ -215,8 +204,8 @@ def _pivot_fault(span_deg: float, tilt_deg: float, rms_mm: float, keep: np.ndarr
         return "no residual at all: the tracker is not measuring"
     if rms_mm > MAX_PIVOT_RMS_MM:
         return f"residual {rms_mm:.2f} mm is above {MAX_PIVOT_RMS_MM} mm: keep the tip in its divot"
-    if keep.mean() < 0.7:
-        return f"{int((~keep).sum())} of {len(keep)} poses are outliers: keep the tip in its divot"
+    if kept.mean() < MIN_KEPT_SHARE:
+        return f"{int((~kept).sum())} of {len(kept)} poses are outliers: keep the tip in its divot"
     return None
 
 

@@ -30,7 +30,7 @@ class ErrorStatistics:
         values = np.sort(np.abs(np.asarray(errors, dtype=np.float64).reshape(-1)))
         if not len(values) or not np.isfinite(values).all():
             raise CalibrationError("no error can be stated: there are no finite residuals")
-        best = values[: max(1, int(0.95 * len(values)))]
+        best = values[: max(1, round(0.95 * len(values)))]
         return cls(
             float(values.mean()),
             float(np.sqrt(np.mean(values**2))),

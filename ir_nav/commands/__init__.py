@@ -1,0 +1,1 @@
+"""Jobs of the command line, file in, file out."""
