@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ir_nav.demo.room_process import DemoError
 from ir_nav.geometry import GeometryError
+from ir_nav.gui.pages.review import ReviewPage
 from ir_nav.gui.remote import Remote, RemoteError
 from ir_nav.session.errors import SessionError
 from ir_nav.session.session import Session
@@ -58,7 +59,10 @@ def procedure(remote: Remote, folder: Path, room_file: Path, target: str | None)
     yield from _guide(remote, session, picture)
     remote.go(Step.REVIEW)
     yield Wait("the log is worked out", lambda: not window.desk.worker.busy, 30.0)
-    yield _pause(0.8)
+    review_page = window.pages[Step.REVIEW]
+    assert isinstance(review_page, ReviewPage)
+    yield Wait("the review's 3D view is drawn", lambda: review_page.scene.shows, 30.0)
+    yield _pause(0.5)
     picture("6-review")
     remote.save_report(folder / "report.pdf")
     yield Wait("the report is written", (folder / "report.pdf").exists, 30.0)
@@ -112,13 +116,31 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
 
 def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
     remote.go(Step.REGISTER)
+    # The operator lays the stylus back on its tray: a rest there is no fiducial.
+    yield Wait("the stylus lies still", lambda: session.stylus_rests, 20.0)
     remote.press("start_touching")
     _ask(session, "touch fiducials")
-    yield Wait("every fiducial is touched", lambda: session.landmarks.next_index is None, 120.0)
+    yield Wait("every fiducial is touched", _touched(session), 120.0)
     yield _pause(0.6)
     picture()
     remote.press("accept_registration")
     yield Wait("the registration is accepted", lambda: session.registration is not None, 5.0)
+
+
+def _touched(session: Session) -> Callable[[], bool]:
+    ended_s: list[float] = []
+
+    def touched() -> bool:
+        landmarks, operator = session.landmarks, session.operator
+        if landmarks.next_index is None:
+            return True
+        if operator is not None and "done: touch fiducials" in operator.said:
+            ended_s.append(time.monotonic())
+        if ended_s and time.monotonic() - ended_s[0] > 3.0:
+            raise DemoError(f"a fiducial was missed: {landmarks.doubt or 'it was not seen'}")
+        return False
+
+    return touched
 
 
 def _guide(remote: Remote, session: Session, picture: Callable[[str], None]) -> Script:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -12,8 +14,8 @@ from ir_nav.geometry.transform import FloatArray
 def unit(vector: ArrayLike) -> FloatArray:
     """Vector (3,) scaled to length one; GeometryError when it has no direction."""
     array = np.asarray(vector, dtype=np.float64)
-    length = float(np.linalg.norm(array))
-    if not np.isfinite(length) or length < 1e-9:
+    length = math.sqrt(float(np.dot(array, array)))
+    if not math.isfinite(length) or length < 1e-9:
         raise GeometryError("a direction needs two different points")
     return array / length
 

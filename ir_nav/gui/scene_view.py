@@ -32,6 +32,11 @@ class SceneView(Picture):
         self._last = QPointF()
         self.setCursor(Qt.CursorShape.OpenHandCursor)
 
+    @property
+    def shows(self) -> bool:
+        """Whether there is a picture yet."""
+        return self._picture is not None
+
     def set_surfaces(self, surfaces: tuple[Surface, ...]) -> None:
         """Show these meshes from now on."""
         self._surfaces = surfaces

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ir_nav.planning.plan import PlanError, describe_faults
 
@@ -37,6 +37,12 @@ class Protocol(BaseModel):
     max_skin_angle_deg: Annotated[float, Field(gt=0.0, le=90.0)]
     reachable_from: tuple[Literal["R", "L", "A", "P", "H", "F"], ...]
     avoid: tuple[Avoid, ...]
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> Protocol:
+        if self.min_length_mm >= self.max_length_mm:
+            raise ValueError("min_length_mm must be smaller than max_length_mm")
+        return self
 
 
 def read_protocol(path: Path) -> Protocol:

@@ -38,7 +38,13 @@ from ir_nav.session.operator_line import OperatorLine
 from ir_nav.session.room import DeviceEntry, Room, read_room
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
-from ir_nav.session.touching import Fiducial, LandmarkTouching, stylus_track
+from ir_nav.session.touching import (
+    DWELL_S,
+    Fiducial,
+    LandmarkTouching,
+    resting_touch,
+    stylus_track,
+)
 
 BREATHING_WATCHED_S = 12.0
 
@@ -323,6 +329,20 @@ class Session:
             raise SessionError("no log is being written")
         self.journal.note(EventKind.MARK, text)
         self.marked = True
+
+    @property
+    def newest_pose_s(self) -> float:
+        """When the newest pose of any tool arrived (Unix time); 0 before the first."""
+        if self.streams is None:
+            return 0.0
+        newest = (buffer.latest() for buffer in self.streams.poses.values())
+        return max((sample.received_s for sample in newest if sample is not None), default=0.0)
+
+    @property
+    def stylus_rests(self) -> bool:
+        """Whether the stylus is seen and lies still."""
+        tips, times_s = self._stylus_track(self._clock() - DWELL_S)
+        return resting_touch(tips, times_s) is not None
 
     def tick(self, now_s: float) -> NavigationState:
         """The state now; also lets running collections take what has arrived."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ MAX_SPREAD_MM = 2.0
 APART_MM = 12.0
 # A pose older than this says nothing of where the tip rests now.
 LATEST_POSE_S = 0.3
+LOOK_S = 0.1
+# Skin moves a little between CT and table; the wrong fiducial, or a tray, is further off.
+MAX_MISFIT_MM = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class LandmarkTouching:
 
     fiducials: in the order they are touched; none makes an idle one. track(since_s): stylus tip
     positions (n, 3) in `reference`, mm, and arrival times (n,). on_no_fit is told why points
-    were not fitted.
+    were not fitted. doubt: why the place at which the tip rested last was not taken, or None.
     """
 
     def __init__(
@@ -123,6 +126,8 @@ class LandmarkTouching:
         tip = self._tip_at(now_s)
         # Where the stylus lies before the first touch is its tray, not a fiducial.
         self._trays = () if tip is None else (tip,)
+        self.doubt: str | None = None
+        self._looked_s = now_s
         self._undone_at_mm: FloatArray | None = None
 
     @property
@@ -140,25 +145,25 @@ class LandmarkTouching:
         if not self.active or self.next_index is None:
             return
         self._look_for_lift(now_s)
-        if now_s - self._from_s < DWELL_S:
-            return
-        touch = self._resting(now_s)
-        if touch is None:
-            return
-        known = [taken.reference_mm for taken in self.touches if taken is not None]
-        known.extend(self._trays)
-        if self._undone_at_mm is not None:
-            known.append(self._undone_at_mm)
-        if all(_apart(place, touch.reference_mm) for place in known):
-            self._take(touch, now_s)
+        for touch in self._rests(now_s):
+            if not self._is_new(touch):
+                continue
+            self.doubt = self._doubt(touch)
+            if self.doubt is None:
+                self._take(touch, now_s)
+                return
 
     def capture(self, now_s: float) -> None:
-        """Take the tip, at rest, as the next fiducial; SessionError when it moves."""
+        """Take the tip, at rest, as the next fiducial, whatever speaks against it.
+
+        SessionError when it moves.
+        """
         if not self.fiducials:
             raise SessionError("start touching first")
         if self.next_index is None:
             raise SessionError("every fiducial was touched")
-        touch = self._resting(now_s)
+        tips, times_s = self._track(max(self._from_s, now_s - DWELL_S - LATEST_POSE_S))
+        touch = _window(tips, times_s, float(times_s[-1])) if len(times_s) else None
         if touch is None:
             raise SessionError("hold the stylus still on the fiducial")
         self._take(touch, now_s)
@@ -170,7 +175,8 @@ class LandmarkTouching:
             raise SessionError("no point was touched yet")
         touches = list(self.touches)
         undone, touches[taken[-1]] = touches[taken[-1]], None
-        self.touches, self.active, self._from_s = tuple(touches), True, now_s
+        self.touches, self.active, self.doubt = tuple(touches), True, None
+        self._from_s = self._looked_s = now_s
         self._undone_at_mm = None if undone is None else undone.reference_mm
         self._fit(now_s)
 
@@ -185,19 +191,51 @@ class LandmarkTouching:
         tips, _ = self._track(now_s - DWELL_S)
         return tips[-1] if len(tips) else None
 
-    def _resting(self, now_s: float) -> Touch | None:
-        tips, times_s = self._track(max(self._from_s, now_s - DWELL_S - LATEST_POSE_S))
-        if len(times_s):
-            dwell = times_s >= times_s[-1] - DWELL_S
-            tips, times_s = tips[dwell], times_s[dwell]
-        return resting_touch(tips, times_s)
+    def _rests(self, now_s: float) -> Iterator[Touch]:
+        """Where the tip rested since the last look, oldest first. A late tick misses none."""
+        looked_s, self._looked_s = self._looked_s, now_s
+        tips, times_s = self._track(max(self._from_s, looked_s - DWELL_S - LATEST_POSE_S))
+        if not len(times_s):
+            return
+        newest_s = float(times_s[-1])
+        count = int(max(newest_s - looked_s, 0.0) // LOOK_S)
+        for step in range(count, -1, -1):
+            touch = _window(tips, times_s, newest_s - step * LOOK_S)
+            if touch is not None:
+                yield touch
+
+    def _is_new(self, touch: Touch) -> bool:
+        known = [taken.reference_mm for taken in self.touches if taken is not None]
+        known.extend(self._trays)
+        if self._undone_at_mm is not None:
+            known.append(self._undone_at_mm)
+        return all(_apart(place, touch.reference_mm) for place in known)
+
+    def _doubt(self, touch: Touch) -> str | None:
+        """Distances between fiducials are the same in the CT and on the patient, nearly."""
+        index = self.next_index
+        assert index is not None
+        fiducial = self.fiducials[index]
+        for other, taken in zip(self.fiducials, self.touches, strict=True):
+            if taken is None:
+                continue
+            planned = float(np.linalg.norm(np.subtract(fiducial.ct_mm, other.ct_mm)))
+            found = float(np.linalg.norm(touch.reference_mm - taken.reference_mm))
+            if abs(found - planned) > MAX_MISFIT_MM:
+                return (
+                    f"This is {found:.0f} mm from {other.name}; {fiducial.name} is "
+                    f"{planned:.0f} mm from it in the CT"
+                )
+        return None
 
     def _take(self, touch: Touch, now_s: float) -> None:
         touches = list(self.touches)
         index = self.next_index
         assert index is not None
         touches[index] = touch
-        self.touches, self._from_s, self._undone_at_mm = tuple(touches), now_s, None
+        self.touches, self._undone_at_mm, self.doubt = tuple(touches), None, None
+        # What follows has to rest anew: the same dwell counts once.
+        self._from_s = self._looked_s = touch.time_s
         self._fit(now_s)
 
     def _fit(self, now_s: float) -> None:
@@ -219,6 +257,12 @@ class LandmarkTouching:
             )
         except GeometryError as error:
             self._on_no_fit(str(error))
+
+
+def _window(tips: FloatArray, times_s: FloatArray, end_s: float) -> Touch | None:
+    """Whether the tip rested through the dwell that ends at `end_s`."""
+    dwell = (times_s >= end_s - DWELL_S) & (times_s <= end_s)
+    return resting_touch(tips[dwell], times_s[dwell])
 
 
 def _apart(place_mm: FloatArray, other_mm: FloatArray) -> bool:

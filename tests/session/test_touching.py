@@ -38,6 +38,7 @@ class Hand:
         self.session.room, self.session.streams = self.rig.room, self.rig.streams
         self.session.stylus = calibration(STYLUS_TIP, False)
         self.at = PARKED
+        self.ticking = True
 
     def hold(self, ct_mm: np.ndarray, seconds: float, speed_mm_s: float = 0.0) -> None:
         """Stay at a point of the CT, or drift from it along x."""
@@ -50,7 +51,7 @@ class Hand:
             stylus[:3, 3] = tip - STYLUS_TIP + self.rng.normal(0, NOISE_MM, 3)
             self.rig.send(Role.REFERENCE, TRACKER_FROM_REFERENCE, self.now_s)
             self.rig.send(Role.STYLUS, stylus, self.now_s)
-            if step % 2 == 0:
+            if step % 2 == 0 and self.ticking:
                 self.session.tick(self.now_s)
         self.at = ct_mm
 
@@ -151,6 +152,42 @@ def test_a_point_taken_back_is_taken_by_itself_once_the_stylus_was_lifted(hand: 
     hand.move(PARKED)
     hand.hold(PARKED, 3.0)
     assert hand.taken() == 1  # its tray is still its tray
+
+
+def test_a_late_tick_misses_no_point(hand: Hand) -> None:
+    """The screen stood still while the second fiducial was touched and left."""
+    hand.move(np.array(POINTS[0]))
+    hand.hold(np.array(POINTS[0]), 1.2)
+    hand.ticking = False
+    hand.move(np.array(POINTS[1]))
+    hand.hold(np.array(POINTS[1]), 1.1)
+    hand.move(np.array(POINTS[2]))
+    hand.hold(np.array(POINTS[2]), 0.1)
+    hand.ticking = True
+    hand.hold(np.array(POINTS[2]), 1.2)
+    assert hand.taken() == 3
+    candidate = hand.session.landmarks.candidate
+    assert candidate is not None
+    assert candidate.fre_mm < 0.5
+
+
+def test_a_place_that_does_not_fit_the_others_is_doubted(hand: Hand) -> None:
+    """The second fiducial is left out by mistake: the third is not taken for it."""
+    hand.move(np.array(POINTS[0]))
+    hand.hold(np.array(POINTS[0]), 1.2)
+    stray = np.array((0.0, 0.0, -150.0))
+    hand.move(stray)
+    hand.hold(stray, 1.5)
+    assert hand.taken() == 1
+    assert hand.session.landmarks.doubt == ("This is 150 mm from F1; F2 is 91 mm from it in the CT")
+    hand.move(np.array(POINTS[1]))
+    hand.hold(np.array(POINTS[1]), 1.2)
+    assert hand.taken() == 2
+    assert hand.session.landmarks.doubt is None
+    hand.move(stray)
+    hand.hold(stray, 1.5)
+    hand.session.capture_touch()  # on command it is taken all the same
+    assert hand.taken() == 3
 
 
 def test_touching_says_that_it_has_not_begun_or_is_done() -> None:

@@ -222,7 +222,9 @@ class RegisterPage(Page):
         elif not session.landmarks.fiducials:
             self._next.setText(f"{len(session.case.fiducials)} fiducials to touch")
         elif index is not None:
-            self._next.setText(f"Touch {session.case.fiducials[index].name}")
+            doubt, words = session.landmarks.doubt, f"Touch {session.case.fiducials[index].name}"
+            self._next.setText(f"{doubt}. {words}, or take it with Space" if doubt else words)
+            set_mood(self._next, "warn" if doubt else "")
         else:
             self._next.setText("All fiducials are touched")
         tre, fit = session.predicted_tre_mm, session.landmarks.candidate
