@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from ir_nav.imaging import Plane, reslice_labels, reslice_window
 STILL_PX = 0.05
 # Labels are coarser than this on the screen: outlines stay until the plane has moved so far.
 OUTLINE_STILL_PX = 0.8
+# ... and a plane that turns without end has its outlines drawn anew so often, not at each paint.
+OUTLINE_PERIOD_S = 0.06
 OUTLINE_ALPHA = 0.9
 SQUARE = np.ones((3, 3), np.uint8)
 
@@ -29,6 +33,7 @@ class SliceImage:
         self._outline: NDArray[np.uint8] | None = None
         self._drawn: tuple[FloatArray, float, float] | None = None
         self._outlined: FloatArray | None = None
+        self._outlined_s = 0.0
         self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._tones: NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._bold: tuple[int, ...] = ()
@@ -60,9 +65,12 @@ class SliceImage:
             reslice_window(volume, matrix, size_px, window_hu, level_hu, self._grey)
             self._drawn = (matrix, *look)
         old = None if resized else self._outlined
-        if old is None or self._moved_px(matrix, old) > OUTLINE_STILL_PX:
+        if old is None or (
+            time.monotonic() - self._outlined_s > OUTLINE_PERIOD_S
+            and self._moved_px(matrix, old) > OUTLINE_STILL_PX
+        ):
             self._outline = self._outlines(matrix, size_px)
-            self._outlined = matrix
+            self._outlined, self._outlined_s = matrix, time.monotonic()
         outline = None if self._outline is None else colour_image(self._outline)
         return grey_image(self._grey), outline
 

@@ -141,7 +141,7 @@ def _setup_rows(log: LogContents, result: Review) -> list[list[str]]:
         ["Predicted error at the target TRE (rms)", words(result.tre_predicted_mm)],
         ["Time since registration", f"{result.guided_s:.0f} s"],
         ["Share of it with valid guidance", f"{result.valid_share:.0%}"],
-        ["Samples logged", counts],
+        ["Data records logged", counts],
     ]
 
 

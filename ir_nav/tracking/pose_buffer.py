@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
+from operator import attrgetter
 from threading import Lock
 
 import numpy as np
@@ -13,6 +14,11 @@ from ir_nav.geometry import FloatArray, FrameError, interpolate
 
 DEFAULT_CAPACITY = 4096
 MAX_INTERPOLATION_GAP_S = 0.1
+# Samples that travel together may arrive in any order, but not further apart than this.
+SWAPPED_S = 0.5
+LOOKED_AT = 1024
+
+_source_s = attrgetter("source_s")
 
 
 class PoseBuffer:
@@ -63,12 +69,15 @@ class PoseBuffer:
         return interpolate(earlier.matrix, later.matrix, (source_s - earlier.source_s) / span_s)
 
     def _around(self, source_s: float) -> tuple[PoseSample | None, PoseSample | None]:
+        tail: list[PoseSample] = []
         with self._lock:
-            # Images are a few poses old: a short tail nearly always encloses them.
-            tail = [self._samples[i] for i in range(-min(256, len(self._samples)), 0)]
+            for sample in reversed(self._samples):
+                tail.append(sample)
+                if sample.source_s < source_s - SWAPPED_S or len(tail) == LOOKED_AT:
+                    break
         # Network and driver may swap neighbours.
-        tail.sort(key=lambda sample: sample.source_s)
-        index = bisect.bisect_right(tail, source_s, key=lambda sample: sample.source_s)
+        tail.sort(key=_source_s)
+        index = bisect.bisect_right(tail, source_s, key=_source_s)
         earlier = tail[index - 1] if index > 0 else None
         if earlier is not None and earlier.source_s == source_s:
             return earlier, earlier

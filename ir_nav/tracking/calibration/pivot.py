@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -151,6 +152,8 @@ def calibrate_spin(poses: ArrayLike) -> SpinCalibration:
     )
 
 
+# Asked for at every tick; calibrations compare by identity.
+@lru_cache(maxsize=16)
 def tool_from_tip(pivot: PivotCalibration, spin: SpinCalibration | None) -> FloatArray:
     """Matrix (4, 4) of the `tip` frame in the tool's: origin at the tip, +z hub to tip.
 
