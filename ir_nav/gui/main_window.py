@@ -105,6 +105,7 @@ class MainWindow(QMainWindow):
         self.jobs.float_over(self.stage)
         self.desk.banner.float_over(self.stage, beneath=self.jobs)
         self.start_cover, self.keys_cover = StartCover(root), KeysCover(root)
+        self.start_cover.closed.connect(self.session.acknowledge)
         for cover in (self.start_cover, self.keys_cover):
             cover.closed.connect(self.stage.setFocus)
 

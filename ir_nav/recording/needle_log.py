@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -126,6 +127,9 @@ class NeedleLog:
         except (sqlite3.Error, ValueError) as error:
             self._fault = f"the log cannot be written: {error}"
         finally:
+            # A finished log is one file, readable from a folder that cannot be written to.
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA journal_mode=DELETE")
             connection.close()
 
     def _write_batch(self, connection: sqlite3.Connection) -> None:

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     REGISTRATION = "registration"
     GUIDANCE = "guidance"
     MARK = "mark"
+    QUALITY = "quality"
     NOTE = "note"
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from devices.contract import Device, Sink
 from devices.openigtlink import OpenIGTLinkClient
+from ir_nav import RESEARCH_LABEL
 from ir_nav.geometry import FloatArray, GeometryError, read_only
 from ir_nav.guidance import BreathingModel, learn_breathing
 from ir_nav.imaging import LabelMap, Volume
@@ -82,6 +83,7 @@ class Session:
         self.landmarks = LandmarkTouching()
         self.registration: LandmarkRegistration | None = None
         self.marked = False
+        self.acknowledged_s: float | None = None
 
     # --- patient and plan -------------------------------------------------------------------
 
@@ -230,11 +232,19 @@ class Session:
         self.breathing = None
         self._forget_registration()
 
+    def acknowledge(self) -> None:
+        """The user has read the research label; the log says when."""
+        self.acknowledged_s = self._clock()
+
     def start_log(self, path: Path) -> NeedleLog:
         """Start the needle log; LogError when the file cannot be made."""
         log = self.journal.start(path)
         if self.streams is not None:
             self.streams.log = log
+        if self.acknowledged_s is not None:
+            self.journal.note(
+                EventKind.ACKNOWLEDGED, RESEARCH_LABEL, acknowledged_s=self.acknowledged_s
+            )
         if self.case.volume is not None:
             identity = self.case.volume.identity
             self.journal.note(EventKind.CASE, "CT opened", ct_identity=identity)

@@ -20,6 +20,7 @@ from ir_nav.gui.pages.patient import PatientPage
 from ir_nav.gui.pages.plan import PlanPage
 from ir_nav.gui.pages.register import RegisterPage
 from ir_nav.gui.scene_records import Handle
+from ir_nav.recording import EventKind, read_log
 from ir_nav.registration import register_landmarks
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
@@ -85,14 +86,22 @@ def test_refusals_of_commands_are_said_and_stay_while_ticks_pass(
     assert window.desk.banner.isVisible()
 
 
-def test_start_label_covers_the_window_until_it_is_acknowledged(make_window: Windows) -> None:
-    window = make_window(Session(), acknowledged=False)
+def test_start_label_covers_the_window_until_it_is_acknowledged(
+    make_window: Windows, tmp_path: Path
+) -> None:
+    session = Session()
+    window = make_window(session, acknowledged=False)
     assert window.start_cover.isVisible()
     button = window.findChild(QPushButton, "acknowledge")
     assert button is not None
     button.click()
     assert not window.start_cover.isVisible()
     assert window.footer.accessibleName() == RESEARCH_LABEL
+    session.start_log(tmp_path / "a.irlog")
+    session.close()
+    noted = read_log(tmp_path / "a.irlog").last(EventKind.ACKNOWLEDGED)
+    assert noted is not None
+    assert noted.text == RESEARCH_LABEL
 
 
 def test_f1_lists_the_keys(app: QApplication, make_window: Windows) -> None:

@@ -193,6 +193,13 @@ def test_a_text_that_cannot_be_stored_does_not_end_the_log_in_silence(path: Path
         wait_for(lambda: log.fault(), "the fault")
 
 
+def test_a_finished_log_is_one_file_in_no_special_mode(path: Path) -> None:
+    with NeedleLog(path) as log:
+        log.event(Event(1.0, EventKind.MARK, "here", {}))
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes()[18:20] == b"\x01\x01"  # the header's versions: 2 is write-ahead
+
+
 def test_a_log_is_never_written_over(path: Path) -> None:
     with NeedleLog(path) as log:
         log.sample(pose_sample(1))
