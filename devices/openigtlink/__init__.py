@@ -14,6 +14,12 @@ from devices.openigtlink.commands import Command, pack_command
 from devices.openigtlink.envelope import Envelope, seal
 from devices.openigtlink.header import GarbageError, Header, MessageError
 from devices.openigtlink.images import ByteOrder, PatientAxes, Volume, pack_image, pack_volume
+from devices.openigtlink.listings import (
+    ImageDescription,
+    LabelDescription,
+    pack_image_list,
+    pack_label_list,
+)
 from devices.openigtlink.messages import Message, Notice, decode, decode_bytes
 from devices.openigtlink.poses import (
     TrackedElement,
@@ -23,14 +29,10 @@ from devices.openigtlink.poses import (
     pack_transform,
 )
 from devices.openigtlink.records import (
-    ImageDescription,
-    LabelDescription,
     NamedPoint,
     Table,
     Trajectory,
     TrajectoryKind,
-    pack_image_list,
-    pack_label_list,
     pack_points,
     pack_trajectories,
 )

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from devices.contract import ImageSample
+from devices.openigtlink.arrays import SCALARS
 from devices.openigtlink.envelope import Envelope, seal
 from devices.openigtlink.header import MessageError
 
@@ -50,16 +50,8 @@ class Volume:
 
 
 _GEOMETRY = struct.Struct(">HBBBB3H12f6H")
-_SCALARS: dict[int, np.dtype[Any]] = {
-    2: np.dtype(np.int8),
-    3: np.dtype(np.uint8),
-    4: np.dtype(np.int16),
-    5: np.dtype(np.uint16),
-    6: np.dtype(np.int32),
-    7: np.dtype(np.uint32),
-    10: np.dtype(np.float32),
-    11: np.dtype(np.float64),
-}
+_COMPLEX = 13
+_SCALARS = {code: scalar for code, scalar in SCALARS.items() if code != _COMPLEX}
 _SCALAR_OF_TYPE = {scalar: code for code, scalar in _SCALARS.items()}
 _LPS_FROM_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
 

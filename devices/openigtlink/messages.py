@@ -18,19 +18,14 @@ from devices.openigtlink.commands import Command, decode_command
 from devices.openigtlink.envelope import Content, Envelope, unseal
 from devices.openigtlink.header import HEADER_SIZE, MessageError, parse_header
 from devices.openigtlink.images import Volume, decode_image
+from devices.openigtlink.listings import decode_image_list, decode_label_list
 from devices.openigtlink.poses import (
     decode_position,
     decode_qtdata,
     decode_tdata,
     decode_transform,
 )
-from devices.openigtlink.records import (
-    Table,
-    decode_image_list,
-    decode_label_list,
-    decode_points,
-    decode_trajectories,
-)
+from devices.openigtlink.records import Table, decode_points, decode_trajectories
 from devices.openigtlink.surfaces import Surface, decode_surface
 from devices.openigtlink.texts import (
     QUERY_PREFIXES,

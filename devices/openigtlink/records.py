@@ -1,6 +1,6 @@
-"""Tables of fixed-size records: POINT, TRAJ, IMGMETA, LBMETA.
+"""Tables of fixed-size records: POINT, TRAJ.
 
-Layouts: protocol v3 pages of the four types. Positions are in the sender's frame, mm; 3D Slicer
+Layouts: protocol v3 pages of the two types. Positions are in the sender's frame, mm; 3D Slicer
 reads them as RAS.
 """
 
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -41,30 +41,6 @@ _TRAJECTORY = np.dtype(
         ("entry", ">f4", 3),
         ("target", ">f4", 3),
         ("radius", ">f4"),
-        ("owner", "S20"),
-    ]
-)
-_IMAGE = np.dtype(
-    [
-        ("name", "S64"),
-        ("device", "S20"),
-        ("modality", "S32"),
-        ("patient_name", "S64"),
-        ("patient_id", "S64"),
-        ("time", ">u8"),
-        ("size", ">u2", 3),
-        ("scalar", "u1"),
-        ("reserved", "u1"),
-    ]
-)
-_LABEL = np.dtype(
-    [
-        ("name", "S64"),
-        ("device", "S20"),
-        ("label", "u1"),
-        ("reserved", "u1"),
-        ("rgba", "u1", 4),
-        ("size", ">u2", 3),
         ("owner", "S20"),
     ]
 )
@@ -106,43 +82,13 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageDescription:
-    """An image the sender can give. device: name to ask for it by; size: columns, rows, slices;
-    scalar: the protocol's number of the pixel type."""
-
-    name: str
-    device: str
-    modality: str
-    patient_name: str
-    patient_id: str
-    time_s: float
-    size: tuple[int, int, int]
-    scalar: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelDescription:
-    """A label map the sender can give. device: name to ask for it by; owner: its image."""
-
-    name: str
-    device: str
-    label: int
-    rgba: Colour
-    size: tuple[int, int, int]
-    owner: str
-
-
-Record = NamedPoint | Trajectory | ImageDescription | LabelDescription
-R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
-    """One message of records, all of one kind. type: POINT, TRAJ, IMGMETA or LBMETA."""
+    """One message of records, all of one kind. type: POINT, TRAJ, IMGMETA or LBMETA, whose
+    records are NamedPoint, Trajectory, ImageDescription or LabelDescription."""
 
     type: str
     name: str
-    records: tuple[Record, ...]
+    records: tuple[object, ...]
     source_s: float
     received_s: float
 
@@ -151,7 +97,7 @@ def pack_points(
     name: str, points: Sequence[NamedPoint], timestamp_s: float, version: int = 1
 ) -> bytes:
     """POINT. Raises MessageError."""
-    return _pack(
+    return pack_table(
         "POINT", name, _POINT, [_point_row(point) for point in points], timestamp_s, version
     )
 
@@ -161,46 +107,20 @@ def pack_trajectories(
 ) -> bytes:
     """TRAJ. Raises MessageError."""
     rows = [_trajectory_row(trajectory) for trajectory in trajectories]
-    return _pack("TRAJ", name, _TRAJECTORY, rows, timestamp_s, version)
-
-
-def pack_image_list(
-    name: str, images: Sequence[ImageDescription], timestamp_s: float, version: int = 1
-) -> bytes:
-    """IMGMETA. Raises MessageError."""
-    rows = [_image_row(image) for image in images]
-    return _pack("IMGMETA", name, _IMAGE, rows, timestamp_s, version)
-
-
-def pack_label_list(
-    name: str, labels: Sequence[LabelDescription], timestamp_s: float, version: int = 1
-) -> bytes:
-    """LBMETA. Raises MessageError."""
-    rows = [_label_row(label) for label in labels]
-    return _pack("LBMETA", name, _LABEL, rows, timestamp_s, version)
+    return pack_table("TRAJ", name, _TRAJECTORY, rows, timestamp_s, version)
 
 
 def decode_points(envelope: Envelope) -> list[Table]:
-    """POINT. Raises MessageError; so do the three below."""
-    return _decode(envelope, _POINT, _point)
+    """POINT. Raises MessageError; so does the one below."""
+    return decode_table(envelope, _POINT, _point)
 
 
 def decode_trajectories(envelope: Envelope) -> list[Table]:
     """TRAJ."""
-    return _decode(envelope, _TRAJECTORY, _trajectory)
+    return decode_table(envelope, _TRAJECTORY, _trajectory)
 
 
-def decode_image_list(envelope: Envelope) -> list[Table]:
-    """IMGMETA."""
-    return _decode(envelope, _IMAGE, _image)
-
-
-def decode_label_list(envelope: Envelope) -> list[Table]:
-    """LBMETA."""
-    return _decode(envelope, _LABEL, _label)
-
-
-def _pack(
+def pack_table(
     kind: str,
     name: str,
     layout: np.dtype[Any],
@@ -208,6 +128,7 @@ def _pack(
     timestamp_s: float,
     version: int,
 ) -> bytes:
+    """Rows of one layout as a message. Raises MessageError."""
     try:
         with np.errstate(over="raise"):
             content = np.array(rows, dtype=layout).tobytes()
@@ -216,9 +137,10 @@ def _pack(
     return seal(kind, name, content, timestamp_s=timestamp_s, version=version)
 
 
-def _decode(
-    envelope: Envelope, layout: np.dtype[Any], read: Callable[[Any], Record]
+def decode_table(
+    envelope: Envelope, layout: np.dtype[Any], read: Callable[[Any], object]
 ) -> list[Table]:
+    """Rows of one layout, each read by `read`. Raises MessageError."""
     header = envelope.header
     if len(envelope.content) % layout.itemsize:
         raise MessageError(
@@ -247,7 +169,7 @@ def _point(row: Any) -> NamedPoint:
         fixed_text(row["name"]),
         _place(row["position"]),
         fixed_text(row["group"]),
-        _colour(row["rgba"]),
+        colour(row["rgba"]),
         float(row["radius"]),
         fixed_text(row["owner"]),
     )
@@ -278,58 +200,8 @@ def _trajectory(row: Any) -> Trajectory:
         _place(row["target"]),
         fixed_text(row["group"]),
         kind,
-        _colour(row["rgba"]),
+        colour(row["rgba"]),
         float(row["radius"]),
-        fixed_text(row["owner"]),
-    )
-
-
-def _image_row(image: ImageDescription) -> tuple[Any, ...]:
-    return (
-        fixed_bytes(image.name, 64),
-        fixed_bytes(image.device, 20),
-        fixed_bytes(image.modality, 32),
-        fixed_bytes(image.patient_name, 64),
-        fixed_bytes(image.patient_id, 64),
-        round(image.time_s * 2**32),
-        image.size,
-        image.scalar,
-        0,
-    )
-
-
-def _image(row: Any) -> ImageDescription:
-    return ImageDescription(
-        fixed_text(row["name"]),
-        fixed_text(row["device"]),
-        fixed_text(row["modality"]),
-        fixed_text(row["patient_name"]),
-        fixed_text(row["patient_id"]),
-        int(row["time"]) / 2**32,
-        _size(row["size"]),
-        int(row["scalar"]),
-    )
-
-
-def _label_row(label: LabelDescription) -> tuple[Any, ...]:
-    return (
-        fixed_bytes(label.name, 64),
-        fixed_bytes(label.device, 20),
-        label.label,
-        0,
-        label.rgba,
-        label.size,
-        fixed_bytes(label.owner, 20),
-    )
-
-
-def _label(row: Any) -> LabelDescription:
-    return LabelDescription(
-        fixed_text(row["name"]),
-        fixed_text(row["device"]),
-        int(row["label"]),
-        _colour(row["rgba"]),
-        _size(row["size"]),
         fixed_text(row["owner"]),
     )
 
@@ -345,11 +217,7 @@ def _place(raw: Any) -> PointMm:
     return _finite((x, y, z))
 
 
-def _colour(raw: Any) -> Colour:
+def colour(raw: Any) -> Colour:
+    """Red, green, blue, alpha of a row."""
     red, green, blue, alpha = (int(value) for value in raw)
     return red, green, blue, alpha
-
-
-def _size(raw: Any) -> tuple[int, int, int]:
-    columns, rows, slices = (int(value) for value in raw)
-    return columns, rows, slices

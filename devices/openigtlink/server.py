@@ -64,6 +64,7 @@ class OpenIGTLinkServer:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._subscribers: tuple[Subscriber, ...] = ()
+        self._admitted = 0
         self._past_drops: dict[str, int] = {}
         self._fault: str | None = None
 
@@ -108,6 +109,10 @@ class OpenIGTLinkServer:
     def clients(self) -> int:
         """How many clients are connected."""
         return len(self._subscribers)
+
+    def admitted(self) -> int:
+        """How many clients have connected since it was built: grows when a new one has."""
+        return self._admitted
 
     def drops(self) -> Mapping[str, int]:
         """Messages dropped for slow clients since it was built, by device name."""
@@ -223,6 +228,7 @@ class OpenIGTLinkServer:
         )
         with self._lock:
             self._subscribers = (*self._subscribers, subscriber)
+            self._admitted += 1
         subscriber.start()
 
     def _forget(self, subscriber: Subscriber, fault: str | None) -> None:
