@@ -14,6 +14,7 @@ from ir_nav.demo.summary import read_truth, summarise
 from ir_nav.gui.app import run_console
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.paint_clock import PaintSummary
+from ir_nav.gui.notice import Mood
 from ir_nav.gui.remote import Remote
 from ir_nav.recording import NeedleLog
 from ir_nav.session.session import Session
@@ -53,7 +54,9 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
                 if headless:
                     window.close()
                 elif failure is None:
-                    window.desk.banner.say("The demonstration has ended: the console is yours")
+                    window.desk.banner.say(
+                        "The demonstration has ended: the console is yours", Mood.DONE
+                    )
                 else:
                     window.desk.banner.say(f"The demonstration stopped: {failure}")
 

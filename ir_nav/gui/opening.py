@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ir_nav.gui.main_window import MainWindow
+from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.plan import PlanPage
 from ir_nav.gui.pages.set_up import SetUpPage
 from ir_nav.session.case import Case, read_case, read_room_case
@@ -16,12 +17,13 @@ from ir_nav.session.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Files named on the command line."""
+    """Files named on the command line. publish: port to publish on over OpenIGTLink."""
 
     room: Path | None = None
     ct: Path | None = None
     labels: Path | None = None
     plan: Path | None = None
+    publish: int | None = None
 
     def require_files(self) -> None:
         """Raise before any window opens: SessionError for a missing file, RoomError for a room
@@ -34,7 +36,7 @@ class Opening:
 
 
 def open_at_start(window: MainWindow, opening: Opening) -> None:
-    """Open room, CT and plan, in this order; the CT is read on the worker."""
+    """Open room, CT and plan, in this order; the CT is read on the worker. Publish when asked."""
     set_up = window.pages[Step.SET_UP]
     plan_page = window.pages[Step.PLAN]
     assert isinstance(set_up, SetUpPage)
@@ -60,4 +62,8 @@ def open_at_start(window: MainWindow, opening: Opening) -> None:
                 "Reading the room's CT", lambda progress: read_room_case(room, path, progress), take
             )
     elif opening.ct is None and opening.plan is not None:
-        window.desk.banner.say("Open the CT that the plan was made on, then the plan")
+        window.desk.banner.say("Open the CT that the plan was made on, then the plan", Mood.REFUSED)
+    if opening.publish is not None:
+        # Last: what a taken port makes it say must stay in sight.
+        port = opening.publish
+        window.desk.attempt(lambda: window.session.publisher.start(port), keep_banner=True)
