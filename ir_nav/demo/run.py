@@ -13,13 +13,15 @@ from ir_nav.demo.script import Player, procedure
 from ir_nav.demo.summary import read_truth, summarise
 from ir_nav.gui.app import run_console
 from ir_nav.gui.main_window import MainWindow
-from ir_nav.gui.paint_clock import PaintSummary
 from ir_nav.gui.notice import Mood
+from ir_nav.gui.paint_clock import PaintSummary
 from ir_nav.gui.remote import Remote
 from ir_nav.recording import NeedleLog
 from ir_nav.session.session import Session
 
 OUTPUTS = ("plan.json", "session.irlog", "report.pdf", "summary.json", "screens", "truth.jsonl")
+
+TAKEN_OVER = "the console is yours"
 
 
 @dataclass(slots=True)
@@ -57,13 +59,15 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
                     window.desk.banner.say(
                         "The demonstration has ended: the console is yours", Mood.DONE
                     )
+                elif failure == TAKEN_OVER:
+                    window.desk.banner.say(f"The demonstration stopped: {failure}", Mood.DONE)
                 else:
                     window.desk.banner.say(f"The demonstration stopped: {failure}")
 
             script = procedure(remote, folder, files.room, words)
             player = Player(script, remote, ended)
             if not headless:
-                remote.when_touched(lambda: player.stop("you have taken over"))
+                remote.when_touched(lambda: player.stop(TAKEN_OVER))
 
         try:
             run_console(session, acknowledged=False, on_ready=ready)
