@@ -15,11 +15,13 @@ from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.commands.calibrate import add_calibrate
 from ir_nav.commands.reconstruct import add_reconstruct
+from ir_nav.commands.room import add_room
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
 from ir_nav.recording import LogError, read_log
 from ir_nav.review import Review, review, write_report
 from ir_nav.session.errors import SessionError
+from ir_nav.session.publishing import DEFAULT_PORT
 from ir_nav.session.room import RoomError
 from ir_nav.tracking.calibration.result import CalibrationError
 
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     add_calibrate(commands)
     add_reconstruct(commands)
+    add_room(commands)
     return parser
 
 
@@ -73,6 +76,14 @@ def _add_console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument("--labels", type=Path, help="label map of the CT")
     command.add_argument("--plan", type=Path, help="plan of this CT (JSON)")
+    command.add_argument(
+        "--publish",
+        type=_port,
+        nargs="?",
+        const=DEFAULT_PORT,
+        metavar="PORT",
+        help="serve tip and plan over OpenIGTLink, for 3D Slicer; port %(const)s by default",
+    )
     command.set_defaults(run=_console)
 
 
@@ -120,7 +131,7 @@ def _console(options: argparse.Namespace) -> int:
     from ir_nav.session.session import Session
 
     _choose_platform(headless=False)
-    opening = Opening(options.room, options.ct, options.labels, options.plan)
+    opening = Opening(options.room, options.ct, options.labels, options.plan, options.publish)
     opening.require_files()
     session = Session()
     try:
@@ -247,6 +258,13 @@ def _not_negative(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < 100.0:
         raise argparse.ArgumentTypeError("must be between 0 and 100")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be between 1 and 65535")
     return value
 
 

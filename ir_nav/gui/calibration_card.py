@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QProgressBar, QPushButton
+from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton
 
 from ir_nav.gui.calibration_view import CalibrationView
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, button, label, set_mood
+from ir_nav.gui.forms import Card, button, label, set_kind, set_mood
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
 from ir_nav.session.session import Session
 from ir_nav.session.state import Role
@@ -43,7 +43,20 @@ class CalibrationCard(Card):
             kinds.append(CollectionKind.SPIN)
         self._buttons = {kind: self._button(kind) for kind in kinds}
         self._cancel = button(f"cancel_{role}", "Cancel", self._session.cancel_collection)
+        self._undo = button(
+            f"undo_{role}_calibration",
+            "Undo",
+            self.undo,
+            kind="small",
+            tip="Back to the calibration before",
+        )
+        self._undo.setAccessibleName(f"Undo {role} calibration")
+        self._age = label("", "note", name=f"{role}_age")
         self.add(self._result, self._detail, self._progress)
+        row = QHBoxLayout()
+        row.addWidget(self._age, 1)
+        row.addWidget(self._undo, 0)
+        self.column.addLayout(row)
         self.column.addWidget(self._picture, 1)
         self.add_row(*self._buttons.values(), self._cancel)
 
@@ -55,8 +68,17 @@ class CalibrationCard(Card):
         else:
             self._desk.attempt(lambda: self._session.start_collection(kind, self._role))
 
-    def show_calibration(self) -> None:
-        """Draw where it stands."""
+    def undo(self) -> None:
+        """Back to the calibration before."""
+        done = f"The {self._role} has its calibration from before"
+        self._desk.attempt(lambda: self._session.undo_calibration(self._role), done)
+
+    def set_small(self, small: bool) -> None:
+        """Fit a small screen: what came of it in smaller type."""
+        set_kind(self._result, "title" if small else "big")
+
+    def show_calibration(self, now_s: float) -> None:
+        """Draw where it stands at `now_s` (Unix time)."""
         running = self._running()
         for kind, made in self._buttons.items():
             under_way = running is not None and running.kind is kind
@@ -64,11 +86,17 @@ class CalibrationCard(Card):
             made.setAccessibleName(made.text())
         self._cancel.setVisible(running is not None)
         self._progress.setVisible(running is not None)
+        needle = self._role is Role.NEEDLE
+        found = self._session.needle if needle else self._session.stylus
+        self._undo.setVisible(running is None)
+        self._undo.setEnabled(found.before is not None)
+        self._age.setVisible(running is None)
         if running is not None:
             self._show_running(running)
             return
-        needle = self._role is Role.NEEDLE
-        self._show_result(self._session.needle if needle else self._session.stylus)
+        self._age.setText(age_words(found, now_s))
+        set_mood(self._age, "bad" if found.expired else "quiet")
+        self._show_result(found)
 
     def _button(self, kind: CollectionKind) -> QPushButton:
         return button(
@@ -112,6 +140,23 @@ class CalibrationCard(Card):
         set_mood(self._detail, "bad" if _refused(found) else "")
 
 
+def age_words(found: ToolCalibration, now_s: float) -> str:
+    """When it was made and how long it holds; '' where that is not known."""
+    left_s = found.expires_in_s(now_s)
+    if found.made_s is None or left_s is None:
+        return ""
+    age_s = now_s - found.made_s
+    made = f"Made {_span(age_s)} ago" if age_s >= 60.0 else "Made just now"
+    return f"{made}, expires in {_span(left_s)}" if left_s > 0.0 else f"{made}, expired"
+
+
+def _span(seconds: float) -> str:
+    minutes = int(max(seconds, 0.0) // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes % 60 else f"{minutes // 60} h"
+
+
 _HOW = {
     CollectionKind.PIVOT: "Rest the tip in a dimple and turn the tool about it",
     CollectionKind.SPIN: "Turn the needle about its own shaft",
@@ -120,6 +165,8 @@ _HOW = {
 
 def _refused(found: ToolCalibration) -> bool:
     pivot, spin = found.pivot, found.spin
+    if found.expired is not None:
+        return True
     return (pivot is not None and not pivot.accepted) or (spin is not None and not spin.accepted)
 
 

@@ -1,64 +1,27 @@
-"""Every device and tool in full: rate, age, refused data, and why one does not deliver."""
+"""Draws devices, tools and images with their numbers; see device_rows for the words."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
+from ir_nav.gui.device_rows import DeviceRow
 from ir_nav.gui.paint import fitting, text_width
-from ir_nav.gui.rail import status_rows
-from ir_nav.session.state import NavigationState
 
-ROW_PX = 28.0
+ROW_PX = 26.0
+LINE_PX = 20.0
 HEAD_PX = 24.0
-HEADINGS = ("Rate", "Age", "Refused")
-COLUMN_PX = 84.0
+COLUMN_PX = 61.0
 LEFT = 24.0
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
-    """cells: one for each of HEADINGS, '' where it has no meaning. reason: '' when all is well."""
-
-    name: str
-    mark: str
-    cells: tuple[str, str, str]
-    reason: str = ""
-
-
-def device_rows(state: NavigationState) -> tuple[DeviceRow, ...]:
-    """Devices, then tools."""
-    marks = status_rows(state)
-    devices = []
-    for device, row in zip(state.devices, marks, strict=False):
-        known = device.connected and device.age_s is not None
-        cells = (
-            f"{device.rate_hz:.0f} Hz" if known else "—",
-            age_words(device.age_s),
-            f"{device.refused:,}",
-        )
-        reason = device.reason or ("" if row.mark == theme.GOOD else row.words)
-        devices.append(DeviceRow(row.name, row.mark, cells, reason))
-    tools = []
-    for tool, row in zip(state.tools, marks[len(state.devices) :], strict=True):
-        reason = "" if row.mark == theme.GOOD else row.words
-        tools.append(DeviceRow(row.name, row.mark, ("", age_words(tool.age_s), ""), reason))
-    return (*devices, *tools)
-
-
-def age_words(age_s: float | None) -> str:
-    """An age in ms, or in s from one second on."""
-    if age_s is None:
-        return "—"
-    return f"{age_s * 1e3:.0f} ms" if age_s < 1.0 else f"{age_s:.1f} s"
+NAME_PX = 104.0
+# What goes first where there is no room for every column.
+LEAST_WANTED = ("Jitter", "Latency", "Lost", "Age", "Refused", "Invalid")
 
 
 class DeviceTable(QWidget):
-    """Draws the rows; a reason takes a line of its own."""
+    """Draws the rows; headings where they change; a reason and a note on lines of their own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,48 +38,87 @@ class DeviceTable(QWidget):
             return
         self._rows = rows
         self.setFixedHeight(self.sizeHint().height())
-        words = (f"{row.name} {' '.join(row.cells)} {row.reason}".strip() for row in rows)
+        words = tuple(_in_words(row) for row in rows)
         self.setAccessibleDescription(", ".join(words))
+        # Where columns or reasons are cut, this has them all.
+        self.setToolTip("\n".join(words))
         self.update()
 
     def sizeHint(self) -> QSize:
-        lines = sum(2 if row.reason else 1 for row in self._rows)
-        return QSize(320, int(HEAD_PX + ROW_PX * lines) if self._rows else 0)
+        rows = self._rows
+        heads = sum(
+            1 for before, row in zip((None, *rows), rows, strict=False) if _new(before, row)
+        )
+        lines = sum(bool(row.reason) + bool(row.note) for row in rows)
+        return QSize(240, int(HEAD_PX * heads + ROW_PX * len(rows) + LINE_PX * lines))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        column = COLUMN_PX if self.width() > 400 else COLUMN_PX * 0.8
-        for index, heading in enumerate(HEADINGS):
-            right = self.width() - column * (len(HEADINGS) - 1 - index)
-            _write(painter, right, HEAD_PX - 8.0, heading, theme.LEAST, theme.TEXT_3)
-        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
-        painter.drawLine(0, int(HEAD_PX), self.width(), int(HEAD_PX))
-        y = HEAD_PX
+        y, before = 0.0, None
         for row in self._rows:
-            self._draw_row(painter, row, y, column)
-            y += ROW_PX * (2 if row.reason else 1)
+            columns = self._columns(row.headings)
+            if _new(before, row):
+                y = self._draw_head(painter, row.headings, columns, y)
+            y, before = self._draw_row(painter, row, columns, y), row
         painter.end()
 
-    def _draw_row(self, painter: QPainter, row: DeviceRow, y: float, column: float) -> None:
+    def _columns(self, headings: tuple[str, ...]) -> dict[int, float]:
+        """Right edge of each column that there is room for, by its index."""
+        shown = list(range(len(headings)))
+        room = self.width() - LEFT - NAME_PX
+        for name in LEAST_WANTED:
+            if len(shown) * COLUMN_PX > room and name in headings:
+                shown.remove(headings.index(name))
+        return {
+            index: self.width() - COLUMN_PX * (len(shown) - 1 - place)
+            for place, index in enumerate(shown)
+        }
+
+    def _draw_head(
+        self, painter: QPainter, headings: tuple[str, ...], columns: dict[int, float], y: float
+    ) -> float:
+        for index, right in columns.items():
+            _write(painter, right, y + HEAD_PX - 8.0, headings[index], theme.LEAST, theme.TEXT_3)
+        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
+        painter.drawLine(0, int(y + HEAD_PX), self.width(), int(y + HEAD_PX))
+        return y + HEAD_PX
+
+    def _draw_row(
+        self, painter: QPainter, row: DeviceRow, columns: dict[int, float], y: float
+    ) -> float:
         base = y + ROW_PX / 2.0 + 6.0
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour(row.mark))
         painter.drawRoundedRect(QRectF(4.0, y + ROW_PX / 2.0 - 4.0, 9.0, 9.0), 2.0, 2.0)
         painter.setFont(theme.font(theme.BODY, theme.MEDIUM))
         painter.setPen(theme.colour(theme.TEXT_1))
-        room = self.width() - column * len(HEADINGS) - LEFT + 20.0
+        room = self.width() - COLUMN_PX * len(columns) - LEFT + 8.0
         name = fitting(row.name, theme.BODY, theme.MEDIUM, max(room, 60.0))
         painter.drawText(QPointF(LEFT, base), name)
-        for index, cell in enumerate(row.cells):
-            right = self.width() - column * (len(HEADINGS) - 1 - index)
-            tone = theme.TEXT_2 if cell != "0" else theme.TEXT_3
+        for index, right in columns.items():
+            cell = row.cells[index]
+            tone = theme.TEXT_3 if cell in ("0", "0%", "—") else theme.TEXT_2
             _write(painter, right, base, cell, theme.NOTE, tone)
-        if row.reason:
-            words = fitting(row.reason, theme.NOTE, theme.REGULAR, self.width() - LEFT - 4.0)
-            painter.setFont(theme.font(theme.NOTE))
-            painter.setPen(theme.colour(theme.TEXT_2 if row.mark == theme.TEXT_3 else row.mark))
-            painter.drawText(QPointF(LEFT, base + ROW_PX - 6.0), words)
+        y += ROW_PX
+        reason_tone = theme.TEXT_2 if row.mark == theme.TEXT_3 else row.mark
+        for words, tone in ((row.reason, reason_tone), (row.note, theme.TEXT_3)):
+            if words:
+                cut = fitting(words, theme.LEAST, theme.REGULAR, self.width() - LEFT - 4.0)
+                painter.setFont(theme.font(theme.LEAST))
+                painter.setPen(theme.colour(tone))
+                painter.drawText(QPointF(LEFT, y + LINE_PX - 7.0), cut)
+                y += LINE_PX
+        return y
+
+
+def _new(before: DeviceRow | None, row: DeviceRow) -> bool:
+    return before is None or before.headings != row.headings
+
+
+def _in_words(row: DeviceRow) -> str:
+    numbers = (f"{head.lower()} {cell}" for head, cell in zip(row.headings, row.cells, strict=True))
+    return "; ".join(part for part in (row.name, " ".join(numbers), row.reason, row.note) if part)
 
 
 def _write(painter: QPainter, right: float, base: float, text: str, px: int, name: str) -> None:

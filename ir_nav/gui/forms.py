@@ -58,8 +58,8 @@ def set_mood(widget: QLabel, mood: str) -> None:
     _set_look(widget, "mood", mood)
 
 
-def set_kind(widget: QPushButton, kind: str) -> None:
-    """Make a button the primary one, or a plain one again with ''."""
+def set_kind(widget: QPushButton | QLabel, kind: str) -> None:
+    """Make a button the primary one, or a plain one again with ''; change a label's kind."""
     _set_look(widget, "kind", kind)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtWidgets import QAbstractButton
 
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.patient import PatientPage
@@ -57,6 +58,11 @@ def _page(window: MainWindow) -> object:
 
 
 def _capture(window: MainWindow) -> None:
+    """Or press the button that the Tab key has gone to: its ring says what Space is for."""
+    focused = window.focusWidget()
+    if isinstance(focused, QAbstractButton) and focused.property("ring"):
+        focused.click()
+        return
     page = _page(window)
     if isinstance(page, RegisterPage):
         page.capture()

@@ -132,9 +132,10 @@ def _device_row(device: DeviceStatus) -> StatusRow:
 
 def _tool_row(tool: ToolStatus) -> StatusRow:
     name = tool.name[:1].upper() + tool.name[1:]
-    if tool.usable:
-        words = "OK" if tool.state is ToolState.OK else "seen"
-        return StatusRow(name, words, theme.GOOD)
+    if tool.state is ToolState.OK:
+        return StatusRow(name, "OK", theme.GOOD)
+    if tool.state is ToolState.UNKNOWN:
+        return StatusRow(name, tool.state.value, theme.ALARM_LOW, theme.TEXT_2)
     if tool.state is ToolState.NEVER:
         return StatusRow(name, tool.state.value, theme.TEXT_3)
     return StatusRow(name, tool.state.value, theme.ALARM_HIGH, theme.ALARM_HIGH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -18,6 +18,9 @@ from ir_nav.tracking.calibration import (
     tool_from_tip,
 )
 from ir_nav.tracking.calibration.pivot import largest_turn_deg
+
+# Sensors slip and shafts bend: what was measured a working day ago is measured anew.
+CALIBRATION_LIFE_S = 8.0 * 3600.0
 
 
 class CollectionKind(StrEnum):
@@ -61,11 +64,20 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ToolCalibration:
-    """What is known of one tool; `tool_from_tip` is None until the gates have passed."""
+    """What is known of one tool; `tool_from_tip` is None until the gates have passed.
+
+    pivot_s, spin_s: when each was made (Unix time), None where that is not known: then it does
+    not expire. expired: a part is older than CALIBRATION_LIFE_S, see `aged`. before: the
+    calibration that this one took the place of.
+    """
 
     pivot: PivotCalibration | None = None
     spin: SpinCalibration | None = None
     needs_spin: bool = False
+    pivot_s: float | None = None
+    spin_s: float | None = None
+    expired: CollectionKind | None = None
+    before: ToolCalibration | None = None
 
     @property
     def tool_from_tip(self) -> FloatArray | None:
@@ -73,21 +85,48 @@ class ToolCalibration:
             return None
         return tool_from_tip(self.pivot, self.spin)
 
+    @property
+    def made_s(self) -> float | None:
+        """When its oldest part was made (Unix time), or None."""
+        times = [time_s for time_s in (self.pivot_s, self.spin_s) if time_s is not None]
+        return min(times, default=None)
+
     def missing(self) -> str | None:
         """What is left to do, in words, or None."""
         if self.pivot is None:
             return "pivot it"
         if not self.pivot.accepted:
             return f"pivot it again: {self.pivot.reason}"
+        if self.expired is not None:
+            return f"calibration expired: {self.expired} it again"
         if self.needs_spin and self.spin is None:
             return "spin it about its shaft"
         if self.needs_spin and self.spin is not None and not self.spin.accepted:
             return f"spin it again: {self.spin.reason}"
         return None
 
-    def taken(self, collection: Collection) -> ToolCalibration:
-        """This calibration with a finished collection worked in."""
+    def expires_in_s(self, now_s: float) -> float | None:
+        """Time left, s, 0 or less once it has expired; None where it does not expire."""
+        return None if self.made_s is None else self.made_s + CALIBRATION_LIFE_S - now_s
+
+    def aged(self, now_s: float) -> ToolCalibration:
+        """This calibration as it stands at `now_s` (Unix time): expired, or not."""
+        expired = None
+        if _too_old(self.pivot_s, now_s):
+            expired = CollectionKind.PIVOT
+        elif _too_old(self.spin_s, now_s):
+            expired = CollectionKind.SPIN
+        return self if expired is self.expired else replace(self, expired=expired)
+
+    def taken(self, collection: Collection, now_s: float) -> ToolCalibration:
+        """This calibration with a collection worked in that was finished at `now_s`."""
         poses = collection.matrices()
         if collection.kind is CollectionKind.PIVOT:
-            return ToolCalibration(calibrate_pivot(poses), self.spin, self.needs_spin)
-        return ToolCalibration(self.pivot, calibrate_spin(poses), self.needs_spin)
+            new = replace(self, pivot=calibrate_pivot(poses), pivot_s=now_s, before=self)
+        else:
+            new = replace(self, spin=calibrate_spin(poses), spin_s=now_s, before=self)
+        return new.aged(now_s)
+
+
+def _too_old(made_s: float | None, now_s: float) -> bool:
+    return made_s is not None and now_s - made_s >= CALIBRATION_LIFE_S

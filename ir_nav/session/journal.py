@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from ir_nav.guidance import BreathingModel
 from ir_nav.recording import Event, EventKind, NeedleLog, Shown
 from ir_nav.registration import LandmarkRegistration
 from ir_nav.session.collection import Collection, ToolCalibration
-from ir_nav.session.state import NavigationState
+from ir_nav.session.state import NavigationState, Role
+from ir_nav.session.streams import Streams
+
+QUALITY_EVERY_S = 5.0
 
 
 def default_log_path() -> Path:
@@ -29,6 +33,7 @@ class Journal:
         self._clock = clock
         self.log: NeedleLog | None = None
         self._was_valid: bool | None = None
+        self._quality_s = float("-inf")
 
     def start(self, path: Path) -> NeedleLog:
         """Open a new log, closing the one before."""
@@ -49,19 +54,37 @@ class Journal:
         self.note(EventKind.DEVICE, f"{name} {words}", device=name, connected=connected)
 
     def calibration(self, collection: Collection, calibration: ToolCalibration) -> None:
-        pivot, spin = calibration.pivot, calibration.spin
-        data: dict[str, Any] = {"tool": str(collection.role), "poses": collection.count}
-        if pivot is not None:
-            data |= {
-                "tip_mm": [float(value) for value in pivot.tip_mm],
-                "rms_mm": pivot.rms_mm,
-                "max_mm": pivot.max_mm,
-                "span_deg": pivot.span_deg,
-            }
-        if spin is not None:
-            data |= {"spin_rms_deg": spin.rms_deg, "shaft": [float(v) for v in spin.shaft]}
+        data = _numbers(collection.role, calibration) | {"poses": collection.count}
         text = f"{collection.kind} of the {collection.role}: {calibration.missing() or 'accepted'}"
         self.note(EventKind.CALIBRATION, text, **data)
+
+    def calibration_undone(self, role: Role, before: ToolCalibration) -> None:
+        """The numbers are those of the calibration that is in use again."""
+        text = f"{role} calibration undone: {before.missing() or 'the one before is in use'}"
+        self.note(EventKind.CALIBRATION, text, **_numbers(role, before))
+
+    def calibration_expired(self, role: Role, calibration: ToolCalibration) -> None:
+        text = f"{role} {calibration.missing()}"
+        self.note(EventKind.CALIBRATION, text, expired=str(role), made_s=calibration.made_s)
+
+    def quality(self, streams: Streams, now_s: float) -> None:
+        """Note how well every stream of the room comes in."""
+        if self.log is None:
+            return
+        self._quality_s = now_s
+        reports = streams.quality(now_s)
+        data = {
+            report.stream: asdict(report.quality)
+            | {"device": report.device, "status_unknown": report.unknown}
+            for report in reports
+        }
+        text = ", ".join(f"{report.name} {report.quality.rate_hz:.1f} Hz" for report in reports)
+        self.note(EventKind.QUALITY, text, streams=data)
+
+    def watch_quality(self, streams: Streams | None, now_s: float) -> None:
+        """Note it when it is time again; called at each tick."""
+        if streams is not None and abs(now_s - self._quality_s) >= QUALITY_EVERY_S:
+            self.quality(streams, now_s)
 
     def breathing(self, model: BreathingModel) -> None:
         words = f"amplitude {model.amplitude_mm:.1f} mm, gate {model.gate_mm:.1f} mm"
@@ -112,3 +135,18 @@ class Journal:
                 state.budget.radius_95_mm if state.budget else None,
             )
         )
+
+
+def _numbers(role: Role, calibration: ToolCalibration) -> dict[str, Any]:
+    pivot, spin = calibration.pivot, calibration.spin
+    data: dict[str, Any] = {"tool": str(role)}
+    if pivot is not None:
+        data |= {
+            "tip_mm": [float(value) for value in pivot.tip_mm],
+            "rms_mm": pivot.rms_mm,
+            "max_mm": pivot.max_mm,
+            "span_deg": pivot.span_deg,
+        }
+    if spin is not None:
+        data |= {"spin_rms_deg": spin.rms_deg, "shaft": [float(v) for v in spin.shaft]}
+    return data

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigidity_fault
+from ir_nav.session.device_entries import (
+    KINDS,
+    DeviceEntry,
+    Name,
+    Pixels,
+    PortNumber,
+    Strict,
+    image_fault,
+    pose_fault,
+)
 from ir_nav.session.state import Role, Source
 
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
 PointMm = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 PixelMm = Annotated[float, Field(gt=0.0, le=10.0)]
-Pixels = Annotated[int, Field(ge=1, le=10_000)]
-Name = Annotated[str, Field(min_length=1, max_length=20)]
-
 
 MAX_PIXEL_ANISOTROPY = 0.15
 MAX_IMAGE_SKEW = 0.1
@@ -29,21 +38,7 @@ class RoomError(ValueError):
     """A room file cannot be used; names the file, the key and the cure."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DeviceEntry(_Strict):
-    """One device. protocol_version 2 lets an OpenIGTLink peer send tool status."""
-
-    name: Name
-    kind: Literal["openigtlink"]
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)]
-    protocol_version: Literal[1, 2] = 1
-
-
-class ToolEntry(_Strict):
+class ToolEntry(Strict):
     """One tracked tool: the transform that carries its pose, such as "NeedleToTracker"."""
 
     role: Role
@@ -52,7 +47,7 @@ class ToolEntry(_Strict):
     transform: Name
 
 
-class UltrasoundEntry(_Strict):
+class UltrasoundEntry(Strict):
     """Ultrasound images. probe_from_image: 4x4, from (u px, v px, 0, 1) to mm at the probe's
     sensor; it carries the pixel size. calibrated: false where the matrix is a stand-in: then no
     overlay is drawn on the image."""
@@ -83,7 +78,7 @@ class UltrasoundEntry(_Strict):
         return self
 
 
-class FluoroEntry(_Strict):
+class FluoroEntry(Strict):
     """Fluoro images and the C-arm. tracker_from_carm: 4x4, where the focal spot is, mm."""
 
     device: str
@@ -105,14 +100,14 @@ class FluoroEntry(_Strict):
         return self
 
 
-class FiducialEntry(_Strict):
+class FiducialEntry(Strict):
     """One landmark to touch: where it is in the CT."""
 
     name: str
     ct_mm: PointMm
 
 
-class CaseEntry(_Strict):
+class CaseEntry(Strict):
     """The images to open with the room. Paths are relative to the room file."""
 
     ct: str
@@ -121,14 +116,14 @@ class CaseEntry(_Strict):
     fiducials: tuple[FiducialEntry, ...] = ()
 
 
-class OperatorEntry(_Strict):
+class OperatorEntry(Strict):
     """Where a simulated operator takes requests (OpenIGTLink STRING)."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: PortNumber
 
 
-class Room(_Strict):
+class Room(Strict):
     """A room file. `source` says what kind of data it delivers."""
 
     format: Literal[1]
@@ -143,15 +138,21 @@ class Room(_Strict):
 
     @model_validator(mode="after")
     def _refers_to_its_devices(self) -> Room:
-        names = [device.name for device in self.devices]
-        if len(set(names)) < len(names):
+        devices = {device.name: device for device in self.devices}
+        if len(devices) < len(self.devices):
             raise ValueError("devices: two devices have the same name")
         users = [(f"tools.{tool.name}", tool.device) for tool in self.tools]
-        users += [("ultrasound", self.ultrasound.device)] if self.ultrasound else []
-        users += [("fluoro", self.fluoro.device)] if self.fluoro else []
+        imagers = {"ultrasound": self.ultrasound, "fluoro": self.fluoro}
+        users += [(place, imager.device) for place, imager in imagers.items() if imager]
         for place, device in users:
-            if device not in names:
+            if device not in devices:
                 raise ValueError(f"{place}.device: there is no device '{device}'")
+        for tool in self.tools:
+            if fault := pose_fault(devices[tool.device], tool.transform):
+                raise ValueError(f"tools.{tool.name}.transform: {fault}")
+        for place, imager in imagers.items():
+            if imager and (fault := image_fault(devices[imager.device], imager.image)):
+                raise ValueError(f"{place}.image: {fault}")
         roles = [tool.role for tool in self.tools]
         if len(set(roles)) < len(roles):
             raise ValueError("tools: two tools have the same role")
@@ -159,34 +160,80 @@ class Room(_Strict):
 
 
 def read_room(path: Path) -> Room:
-    """Read a room file; RoomError names the file, the key, and the nearest known key."""
+    """Read a room file; RoomError names the file, the key, and the nearest known key.
+
+    Paths of its devices come back absolute. Each of their files must be there, save a video.
+    """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RoomError(f"{path}: there is no such room file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise RoomError(f"{path}: not a room file ({error})") from None
     try:
-        return Room.model_validate(document)
+        return parse_room(text, path.absolute().parent)
+    except RoomError as error:
+        raise RoomError(f"{path}: {error}") from None
+
+
+def parse_room(text: str, folder: Path | None) -> Room:
+    """Content of a room file that lies in `folder`; None looks for no files. RoomError."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RoomError(f"not a room file ({error})") from None
+    try:
+        # As JSON: strict, and yet with arrays for tuples. A date becomes a string.
+        values = json.dumps(document, default=str)
+        return Room.model_validate_json(values, strict=True, context={"folder": folder})
     except ValidationError as error:
-        faults = "; ".join(_fault(fault) for fault in error.errors(include_url=False))
-        raise RoomError(f"{path}: {faults}") from None
+        raise RoomError("; ".join(_faults(error.errors(include_url=False)))) from None
+
+
+def _faults(found: Sequence[Any]) -> list[str]:
+    """In words, once each."""
+    # Where an item is at fault the list counts as shorter than it is.
+    lists = {fault["loc"][: len(one["loc"])] for fault in found for one in found if fault != one}
+    told = [_fault(one) for one in found if one["type"] != "too_short" or one["loc"] not in lists]
+    return list(dict.fromkeys(told))
 
 
 def _fault(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "file"
+    loc, kind = fault["loc"], str(fault["type"])
+    place = ".".join(_shown_place(loc)) or "file"
     message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] != "extra_forbidden":
+    if kind == "union_tag_not_found":
+        return f"{place}.kind: Field required; one of {', '.join(KINDS)}"
+    if kind == "union_tag_invalid":
+        return f"{place}.kind: Input should be one of {fault['ctx']['expected_tags']}"
+    if kind in ("int_type", "string_type") and len(loc) > 4 and loc[3] == "address":
+        return f"{place}: Input should be an integer (a device's index) or a string"
+    if kind != "extra_forbidden":
         return f"{place}: {message}"
-    known = _keys_at(fault["loc"])
-    close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
+    known = _keys_at(loc)
+    close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
     return f"{place}: unknown key; {hint}"
+
+
+def _shown_place(place: tuple[str | int, ...]) -> list[str]:
+    """As written in the file: without what tells which of several models was tried."""
+    parts = [str(part) for part in place]
+    if parts[:1] != ["devices"]:
+        return parts
+    within = parts[3:]
+    if within[:1] == ["tools"]:
+        del within[2:3]
+    if within[:1] == ["address"]:
+        del within[1:]
+    return parts[:2] + within
 
 
 def _keys_at(place: tuple[str | int, ...]) -> list[str]:
     """Keys allowed beside the last part of `place`."""
     model: type[BaseModel] = Room
+    if place[0] == "devices" and len(place) > 3:
+        model, place = KINDS[str(place[2])], place[3:]
     for part in place[:-1]:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model

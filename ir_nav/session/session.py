@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from devices.contract import Device, Sink
-from devices.openigtlink import OpenIGTLinkClient
 from ir_nav import RESEARCH_LABEL
 from ir_nav.geometry import FloatArray, GeometryError, read_only
 from ir_nav.guidance import BreathingModel, learn_breathing
@@ -35,8 +33,10 @@ from ir_nav.session.errors import SessionError
 from ir_nav.session.journal import Journal, default_log_path
 from ir_nav.session.link import DeviceLink
 from ir_nav.session.navigation import Inputs, navigate
+from ir_nav.session.opening_devices import opener
 from ir_nav.session.operator_line import OperatorLine
-from ir_nav.session.room import DeviceEntry, Room, read_room
+from ir_nav.session.publishing import Publisher
+from ir_nav.session.room import Room, read_room
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
 from ir_nav.session.touching import (
@@ -80,6 +80,7 @@ class Session:
         self.breathing: BreathingModel | None = None
         self._breathing_from_s = 0.0
         self.journal = Journal(clock)
+        self.publisher = Publisher()
         self.landmarks = LandmarkTouching()
         self.registration: LandmarkRegistration | None = None
         self.marked = False
@@ -201,7 +202,7 @@ class Session:
         self.streams = streams
         self._breathing_from_s = self._clock()
         self._links = tuple(
-            DeviceLink(entry.name, _opener(entry), streams.take, self.journal.device_changed)
+            DeviceLink(entry.name, opener(entry), streams.take, self.journal.device_changed)
             for entry in self.room.devices
         )
         if self.room.operator is not None:
@@ -222,6 +223,8 @@ class Session:
 
     def disconnect(self) -> None:
         """Let go of every device. What was calibrated with them is dropped."""
+        if self.streams is not None:
+            self.journal.quality(self.streams, self._clock())
         for link in self._links:
             link.close()
         if self.operator is not None:
@@ -268,16 +271,31 @@ class Session:
         collection = self.collection
         if collection is None:
             raise SessionError("start pivoting first")
-        self.collection = None
+        self.collection, now_s = None, self._clock()
         if collection.role is Role.NEEDLE:
-            self.needle = calibration = self.needle.taken(collection)
+            self.needle = calibration = self.needle.taken(collection, now_s)
         else:
-            self.stylus = calibration = self.stylus.taken(collection)
+            self.stylus = calibration = self.stylus.taken(collection, now_s)
         self.journal.calibration(collection, calibration)
         return calibration
 
     def cancel_collection(self) -> None:
         self.collection = None
+
+    def undo_calibration(self, role: Role) -> None:
+        """Go back to the tool's calibration before this one; points touched with a stylus
+        calibration that is taken back are dropped, and the registration with them."""
+        undone = self.needle if role is Role.NEEDLE else self.stylus
+        if undone.before is None:
+            raise SessionError(f"the {role} has no earlier calibration")
+        before = undone.before.aged(self._clock())
+        if role is Role.NEEDLE:
+            self.needle = before
+        else:
+            self.stylus, made_s = before, undone.pivot_s or 0.0
+            if any(touch and touch.time_s >= made_s for touch in self.landmarks.touches):
+                self._forget_registration()
+        self.journal.calibration_undone(role, before)
 
     def watch_breathing_again(self) -> None:
         """Forget the breathing model and learn it anew."""
@@ -357,14 +375,18 @@ class Session:
     def tick(self, now_s: float) -> NavigationState:
         """The state now; also lets running collections take what has arrived."""
         self._gather()
+        self._age_calibrations(now_s)
         self._watch_breathing(now_s)
         self.landmarks.watch(now_s)
         state = navigate(self._inputs(now_s), now_s)
         self.journal.shown(state)
+        self.journal.watch_quality(self.streams, now_s)
+        self.publisher.show(state, self.plan)
         return state
 
     def close(self) -> None:
         """Let go of the devices and finish the log."""
+        self.publisher.stop()
         self.disconnect()
         self.journal.close()
 
@@ -385,6 +407,16 @@ class Session:
     def _gather(self) -> None:
         if self.collection is not None and self.streams is not None:
             self.collection.gather(self.streams.poses[self.collection.role])
+
+    def _age_calibrations(self, now_s: float) -> None:
+        needle, stylus = self.needle.aged(now_s), self.stylus.aged(now_s)
+        for role, old, new in (
+            (Role.NEEDLE, self.needle, needle),
+            (Role.STYLUS, self.stylus, stylus),
+        ):
+            if new is not old and new.expired is not None:
+                self.journal.calibration_expired(role, new)
+        self.needle, self.stylus = needle, stylus
 
     def _watch_breathing(self, now_s: float) -> None:
         if self.breathing is not None or self.streams is None:
@@ -465,12 +497,3 @@ class Session:
 def _point(point_mm: np.ndarray) -> tuple[float, float, float]:
     x, y, z = (round(float(value), 3) for value in point_mm)
     return x, y, z
-
-
-def _opener(entry: DeviceEntry) -> Callable[[Sink], Device]:
-    def open_device(sink: Sink) -> Device:
-        return OpenIGTLinkClient(
-            entry.name, entry.host, entry.port, sink, protocol_version=entry.protocol_version
-        )
-
-    return open_device

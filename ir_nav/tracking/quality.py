@@ -16,6 +16,8 @@ LOST_AFTER_PERIODS = 1.5
 INTERVALS_FOR_PERIOD = 31
 # A source that paused was switched off or on; it did not lose thousands of samples.
 PAUSE_S = 2.0
+# A slow stream's drift is lost in its jitter for so long.
+DRIFT_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class QualityReport:
     of the last minute; jitter_s: their standard deviation; both None without samples.
     period_s: nominal, None until known. dropped: samples that the gaps in the source's time
     tell of; dropped_share: of those sent. invalid_share: of those that arrived, tools not seen
-    or not measured. offset_s, drift_ppm: see ClockEstimate. clock_jumps: since the start.
-    clock_reason: why offset and latency may not be relied on, or None.
+    or not measured. offset_s, drift_ppm: see ClockEstimate; no drift in the first 30 s.
+    clock_jumps: since the start. clock_reason: why offset and latency may not be relied on, or None.
     """
 
     samples: int
@@ -116,6 +118,7 @@ class StreamQuality:
             invalid = sum(second.invalid for second in recent)
             clock = self._clock.estimate(WINDOW_S) if samples else None
             last_s = self._last_received_s
+            drifts = clock is not None and clock.span_s >= DRIFT_AFTER_S
             return QualityReport(
                 samples=samples,
                 rate_hz=self._rate_hz(recent, samples, now_s),
@@ -127,7 +130,9 @@ class StreamQuality:
                 dropped_share=dropped / (samples + dropped) if samples else 0.0,
                 invalid_share=invalid / samples if samples else 0.0,
                 offset_s=None if clock is None else clock.offset_s,
-                drift_ppm=None if clock is None else clock.drift_ppm,
+                drift_ppm=None
+                if clock is None or clock.span_s < DRIFT_AFTER_S
+                else clock.drift_ppm,
                 clock_jumps=self._clock.jumps,
                 clock_reason=None if clock is None else clock.reason,
             )

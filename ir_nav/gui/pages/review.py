@@ -192,11 +192,12 @@ class ReviewPage(Page):
 
 
 def event_lines(log: LogContents) -> list[str]:
-    """What happened and when, from the log's start; each change of guidance is on the timeline."""
+    """What happened and when, from the log's start; each change of guidance is on the timeline,
+    and the quality of the streams, noted every few seconds, is left to programs."""
     return [
         f"{_clock(event.time_s - log.started_s)}   {_event_words(event)}"
         for event in log.events
-        if event.kind is not EventKind.GUIDANCE
+        if event.kind not in (EventKind.GUIDANCE, EventKind.QUALITY)
     ]
 
 

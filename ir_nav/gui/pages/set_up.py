@@ -9,20 +9,25 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout
 from ir_nav.gui import theme
 from ir_nav.gui.calibration_card import CalibrationCard
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.device_table import DeviceTable, device_rows
+from ir_nav.gui.device_rows import device_rows
+from ir_nav.gui.device_table import DeviceTable
 from ir_nav.gui.files import ROOMS, ask_file
 from ir_nav.gui.fluoro_view import FluoroView
 from ir_nav.gui.forms import Card, button, label, set_kind
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.panels import BreathingPanel
+from ir_nav.gui.publish_card import PublishCard
 from ir_nav.gui.scene_records import Overlays
+from ir_nav.gui.scroll_column import ScrollColumn
 from ir_nav.gui.sweep_view import SweepView
 from ir_nav.gui.ultrasound_view import UltrasoundView
 from ir_nav.session.case import Case, read_room_case
 from ir_nav.session.state import NavigationState, Role
+from ir_nav.session.streams import StreamReport
 
 NOTES_S = 0.25
 BREATH_S = 1.0 / 15.0
+QUALITY_S = 0.5
 
 
 class SetUpPage(Page):
@@ -40,7 +45,9 @@ class SetUpPage(Page):
         self._ultrasound = UltrasoundView(quiet=True)
         self._fluoro = FluoroView(quiet=True)
         self.sweep = SweepView()
-        self._notes, self._breath = Pace(NOTES_S), Pace(BREATH_S)
+        self.publish = PublishCard(desk)
+        self._notes, self._breath, self._judged = Pace(NOTES_S), Pace(BREATH_S), Pace(QUALITY_S)
+        self._reports: tuple[StreamReport, ...] = ()
         self._build()
 
     def _build(self) -> None:
@@ -51,9 +58,10 @@ class SetUpPage(Page):
         self._disconnect = button("disconnect", "Disconnect", self.session.disconnect, kind="small")
         room.add_row(self._open, self._connect)
         room.add(self._disconnect)
-        devices = Card("Devices and tools")
+        devices = Card("Devices and streams")
         devices.add(self._status, self._empty)
         left = QVBoxLayout()
+        left.setContentsMargins(0, 0, 2, 0)
         left.setSpacing(theme.GAP)
         left.addWidget(room)
         left.addWidget(devices)
@@ -65,6 +73,7 @@ class SetUpPage(Page):
             kind="small",
         )
         left.addWidget(again)
+        left.addWidget(self.publish)
         middle = QVBoxLayout()
         middle.setSpacing(theme.GAP)
         for card in self._cards:
@@ -80,8 +89,10 @@ class SetUpPage(Page):
         page = QGridLayout(self)
         page.setContentsMargins(*gap_margins())
         page.setSpacing(theme.GAP)
-        for column, (part, stretch) in enumerate(((left, 30), (middle, 34), (pictures, 36))):
-            page.addLayout(part, 0, column)
+        page.addWidget(ScrollColumn(left), 0, 0)
+        page.addLayout(middle, 0, 1)
+        page.addLayout(pictures, 0, 2)
+        for column, stretch in enumerate((30, 34, 36)):
             page.setColumnStretch(column, stretch)
 
     def show_state(self, state: NavigationState) -> None:
@@ -99,11 +110,22 @@ class SetUpPage(Page):
             count = len(room.devices)
             kinds = f"{count} device{'s' if count != 1 else ''}, {len(room.tools)} tools"
             self._room_note.setText(f"{kinds}, {room.source.value} data")
-        self._status.show_rows(device_rows(state))
+        streams = self.session.streams
+        if streams is None:
+            self._reports = ()
+        elif self._judged.due(state.now_s):
+            self._reports = streams.quality(state.now_s)
+        self._status.show_rows(device_rows(state, self._reports))
         self._empty.setVisible(not state.devices)
         self._show_buttons()
         for card in self._cards:
-            card.show_calibration()
+            card.show_calibration(state.now_s)
+        self.publish.show_status()
+
+    def set_small(self, small: bool) -> None:
+        super().set_small(small)
+        for card in self._cards:
+            card.set_small(small)
 
     def opened(self) -> None:
         self._show_buttons()
