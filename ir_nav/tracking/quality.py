@@ -30,7 +30,8 @@ class QualityReport:
     period_s: nominal, None until known. dropped: samples that the gaps in the source's time
     tell of; dropped_share: of those sent. invalid_share: of those that arrived, tools not seen
     or not measured. offset_s, drift_ppm: see ClockEstimate; no drift in the first 30 s.
-    clock_jumps: since the start. clock_reason: why offset and latency may not be relied on, or None.
+    clock_jumps: since the start. clock_reason: why offset and latency may not be relied on, or
+    None.
     """
 
     samples: int
@@ -130,9 +131,7 @@ class StreamQuality:
                 dropped_share=dropped / (samples + dropped) if samples else 0.0,
                 invalid_share=invalid / samples if samples else 0.0,
                 offset_s=None if clock is None else clock.offset_s,
-                drift_ppm=None
-                if clock is None or clock.span_s < DRIFT_AFTER_S
-                else clock.drift_ppm,
+                drift_ppm=clock.drift_ppm if clock is not None and drifts else None,
                 clock_jumps=self._clock.jumps,
                 clock_reason=None if clock is None else clock.reason,
             )

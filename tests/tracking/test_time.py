@@ -214,3 +214,14 @@ def test_a_sample_costs_microseconds_while_another_thread_reads() -> None:
     # About 3 us each; the quickest part of twenty is not slowed by what else the machine does.
     assert min(spent) / 1000 < 15e-6
     assert quality.report(100.0).rate_hz == pytest.approx(200.0, rel=0.01)
+
+
+def test_a_stream_tells_its_drift_only_after_half_a_minute() -> None:
+    quality = StreamQuality()
+    for step in range(40 * 60):
+        source_s = step / 60
+        quality.push(source_s, source_s * (1.0 + 100e-6) + 5.0)
+        report = quality.report(source_s + 5.0)
+        if source_s < 29.0:
+            assert report.drift_ppm is None
+    assert report.drift_ppm == pytest.approx(100.0, abs=5.0)
