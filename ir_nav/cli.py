@@ -111,7 +111,9 @@ def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("replay", help="play a tracked ultrasound recording (.igs.mha)")
+    command = commands.add_parser(
+        "replay", help="play a tracked recording (.igs.mha) or a needle log (.irlog)"
+    )
     command.add_argument("recording", type=Path, metavar="RECORDING")
     command.add_argument(
         "--calibration",

@@ -1,10 +1,13 @@
-"""A tracked ultrasound recording, played through the network into the console."""
+"""A recording or a needle log, played through the network into the console."""
 
 from __future__ import annotations
 
 import json
 import time
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from devices.recordings import read_recording
 from ir_nav.demo.room_process import DemoError, served
@@ -14,6 +17,7 @@ from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.pages.set_up import SetUpPage
 from ir_nav.gui.remote import Remote
 from ir_nav.gui.sweep_view import KEPT_FRAMES
+from ir_nav.recording import read_log
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
 
@@ -21,12 +25,13 @@ from ir_nav.session.steps import Step
 def run_replay(
     recording: Path, calibration: Path | None, folder: Path, *, speed: float, headless: bool
 ) -> int:
-    """Play a recording; headless it plays once, saves a picture and frames.json, and ends.
+    """Play a `.igs.mha` recording or an `.irlog` needle log; headless it plays once, saves a
+    picture and frames.json, and ends.
 
     frames.json: each frame shown, with reference_from_image (4x4, px to mm). Raises DemoError,
-    or RecordingError (a DeviceError) for a file that cannot be played.
+    RecordingError (a DeviceError) or LogError for a file that cannot be played.
     """
-    expected = sum(frame.pixels is not None for frame in read_recording(recording).frames)
+    expected, lasts_s = _extent(recording)
     folder.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     room_file = folder / "room.toml"
@@ -47,8 +52,11 @@ def run_replay(
                 if headless:
                     window.close()
 
-            frames = min(expected, KEPT_FRAMES) if headless else 0
-            Player(_script(remote, room_file, folder, frames), remote, ended)
+            script = _script(remote, room_file)
+            if headless:
+                frames = min(expected, KEPT_FRAMES)
+                script = chain(script, _kept(remote, folder, frames, lasts_s / speed))
+            Player(script, remote, ended)
 
         try:
             run_console(session, acknowledged=False, on_ready=ready)
@@ -59,17 +67,42 @@ def run_replay(
     return 0
 
 
-def _script(remote: Remote, room_file: Path, folder: Path, expected: int) -> Script:
+def _extent(recording: Path) -> tuple[int, float]:
+    """Frames that will be shown, and how long it takes, s. A log keeps images now and then only:
+    none of them is waited for."""
+    if recording.suffix == ".irlog":
+        times_s = read_log(recording).shown.now_s
+        return 0, float(np.ptp(times_s)) if len(times_s) else 0.0
+    frames = read_recording(recording).frames
+    times = [frame.time_s for frame in frames]
+    return sum(frame.pixels is not None for frame in frames), max(times) - min(times)
+
+
+def _script(remote: Remote, room_file: Path) -> Script:
     remote.press("acknowledge")
     remote.open_room(room_file)
     remote.go(Step.SET_UP)
     remote.press("connect")
+    yield Wait("the devices connect", lambda: _connected(remote), 30.0)
+
+
+def _connected(remote: Remote) -> bool:
+    state = remote.window.state
+    return state is not None and any(device.connected for device in state.devices)
+
+
+def _kept(remote: Remote, folder: Path, expected: int, lasts_s: float) -> Script:
+    """Wait for the frames, or to the end where there are none; leave what was shown."""
     page = remote.window.pages[Step.SET_UP]
     assert isinstance(page, SetUpPage)
-    if not expected:
-        return
-    yield Wait(f"{expected} frames are shown", lambda: len(page.sweep.frames) >= expected, 120.0)
-    yield Wait("they are drawn", lambda: True)
+    if expected:
+        yield Wait(
+            f"{expected} frames are shown", lambda: len(page.sweep.frames) >= expected, 120.0
+        )
+        yield Wait("they are drawn", lambda: True)
+    else:
+        over_s = time.monotonic() + lasts_s
+        yield Wait("the recording is over", lambda: time.monotonic() >= over_s, lasts_s + 30.0)
     remote.window.grab_to(folder / "screens" / "replay.png")
     shown = [
         {
