@@ -15,6 +15,7 @@ from hw_mocks.anatomy import AnatomyError
 from hw_mocks.parameters import RoomParameters
 from hw_mocks.patient import Patient, real_patient, torso_patient
 from hw_mocks.room import PROBE_FROM_FACE, SimulatedRoom
+from hw_mocks.tracker_wire import NdiTracker
 from hw_mocks.truth import TruthFile
 from hw_mocks.world import World
 from ir_nav.geometry import FloatArray
@@ -33,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     options.room.parent.mkdir(parents=True, exist_ok=True)
     truth_path = options.truth or options.room.with_name("truth.jsonl")
-    room = SimulatedRoom(patient, world, TruthFile(truth_path, world), options.port)
+    tracker = NdiTracker() if options.tracker == "ndi" else None
+    room = SimulatedRoom(patient, world, TruthFile(truth_path, world), options.port, tracker)
     world.operator.announce = room.announce
     with room:
         room.write_room_file(options.room)
@@ -84,6 +86,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--room", type=Path, default=Path("out/room.toml"), help="room file to write")
     add("--truth", type=Path, help="truth file to write (beside the room file)")
     add("--port", type=int, default=0, help="first of four ports; 0 takes free ones")
+    add("--tracker", choices=("openigtlink", "ndi"), default="openigtlink", help="how it speaks")
     add("--seed", type=int, default=defaults.seed)
     add("--ct", type=Path, help="CT in place of the digital torso")
     add("--labels", type=Path, help="label map of --ct")

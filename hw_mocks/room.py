@@ -20,6 +20,7 @@ from hw_mocks.operator import RequestError
 from hw_mocks.parameters import MARKER_ARM_MM
 from hw_mocks.patient import Patient
 from hw_mocks.site import CARM
+from hw_mocks.tracker_wire import TOOLS, OpenIGTLinkTracker, TrackerWire, openigtlink_lines
 from hw_mocks.truth import TruthFile
 from hw_mocks.world import Scene, World
 from hw_mocks.xray import XRayRenderer
@@ -29,14 +30,21 @@ PROBE_FROM_FACE = np.array(
     [[0.0, 0.6, 0.8, 12.0], [0.0, 0.8, -0.6, 95.0], [-1.0, 0.0, 0.0, 4.0], [0.0, 0.0, 0.0, 1.0]]
 )
 ULTRASOUND = ConvexGeometry()
-SERVERS = ("Tracker", "Ultrasound", "Fluoro", "Operator")
+SERVERS = ("Ultrasound", "Fluoro", "Operator")
 
 
 class SimulatedRoom:
     """Serves one world until closed. base_port: first of four successive ports, 0 for free
-    ones."""
+    ones; the tracker's is the first. tracker: how it speaks, None for OpenIGTLink."""
 
-    def __init__(self, patient: Patient, world: World, truth: TruthFile, base_port: int) -> None:
+    def __init__(
+        self,
+        patient: Patient,
+        world: World,
+        truth: TruthFile,
+        base_port: int,
+        tracker: TrackerWire | None = None,
+    ) -> None:
         self.world = world
         self._patient = patient
         self._truth = truth
@@ -44,6 +52,7 @@ class SimulatedRoom:
         self._stack = ExitStack()
         self._noise = np.random.default_rng(world.parameters.seed + 1)
         self._dropout_until_s = 0.0
+        self._tracker = OpenIGTLinkTracker(base_port) if tracker is None else tracker
         self._servers = {
             name: OpenIGTLinkServer(
                 name,
@@ -51,11 +60,12 @@ class SimulatedRoom:
                 on_message=self._asked if name == "Operator" else None,
                 keepalive_s=0.4 if name == "Operator" else None,
             )
-            for offset, name in enumerate(SERVERS)
+            for offset, name in enumerate(SERVERS, start=1)
         }
         self._threads: list[Thread] = []
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(self._tracker)
         for server in self._servers.values():
             self._stack.enter_context(server)
         self.world.step(time.time(), 0.0)
@@ -113,14 +123,12 @@ class SimulatedRoom:
         delay_s = self.world.parameters.tracker_delay_s
         if delay_s > 0.0:
             time.sleep(delay_s)
+        measured = []
         for name, rest_from_tool, status in self._poses(scene):
             matrix = self.world.tracker_from_rest @ rest_from_tool
-            self._servers["Tracker"].send_pose(
-                name,
-                self._measured(matrix) if status is PoseStatus.OK else None,
-                status=status,
-                timestamp_s=scene.time_s,
-            )
+            seen = status is PoseStatus.OK
+            measured.append((name, self._measured(matrix) if seen else None, status))
+        self._tracker.send(measured, scene.time_s)
 
     def _poses(self, scene: Scene) -> list[tuple[str, FloatArray, PoseStatus]]:
         world = self.world
@@ -156,7 +164,9 @@ class SimulatedRoom:
         """Everything the console is told, as any installation would."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        part.write_text(room_toml(self.ports, self._patient, self.world), encoding="utf-8")
+        tracker = self._tracker.room_lines(path.parent)
+        text = room_toml(tracker, self.ports, self._patient, self.world)
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
 
 
@@ -194,22 +204,14 @@ class _CArm:
         )
 
 
-def room_toml(ports: dict[str, int], patient: Patient, world: World) -> str:
-    """The room file's text."""
+def room_toml(tracker: list[str], ports: dict[str, int], patient: Patient, world: World) -> str:
+    """The room file's text. tracker: the lines of its device."""
     tracker_from_carm = world.tracker_from_rest @ rigid_inverse(world.carm_from_rest)
     probe_from_image = PROBE_FROM_FACE @ ULTRASOUND.image_mm_from_px
-    lines = ["format = 1", 'name = "Simulated room"', 'source = "simulated"']
-    for name in SERVERS[:3]:
-        lines += [
-            "",
-            "[[devices]]",
-            f'name = "{name}"',
-            'kind = "openigtlink"',
-            'host = "127.0.0.1"',
-            f"port = {ports[name]}",
-            "protocol_version = 2",
-        ]
-    for role in ("Needle", "Stylus", "Reference", "Probe"):
+    lines = ["format = 1", 'name = "Simulated room"', 'source = "simulated"', *tracker]
+    for name in SERVERS[:2]:
+        lines += openigtlink_lines(name, ports[name])
+    for role in TOOLS:
         lines += [
             "",
             "[[tools]]",

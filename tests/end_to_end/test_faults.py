@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ir_nav.recording import read_log, read_poses
@@ -30,11 +31,12 @@ class Room:
         self._port = _free_ports()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         self.file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "hw_mocks", "--room", str(self.file)]
         command += ["--truth", str(self._folder / f"truth-{time.monotonic_ns()}.jsonl")]
         command += ["--port", str(self._port), "--while-parent", str(os.getpid())]
+        command += options
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 90.0
         while not self.file.exists():
@@ -132,6 +134,38 @@ def test_a_covered_needle_is_out_of_view_until_it_is_seen_again(session: Session
     assert "out of view" in state.refusal.reason
     assert "line of sight" in state.refusal.cure
     until(session, sees_needle, 5.0)
+
+
+def test_a_room_with_an_ndi_tracker_works_like_any_other(tmp_path: Path) -> None:
+    """The whole chain: .rom files, BX replies, statuses, images matched to poses."""
+    room = Room(tmp_path)
+    room.start("--tracker", "ndi")
+    session = Session(new_log=lambda: tmp_path / "session.irlog")
+    try:
+        session.open_room(room.file)
+        session.connect()
+        until(session, sees_needle, 20.0)
+
+        def image_at_its_pose(now: NavigationState) -> bool:
+            return now.ultrasound is not None and now.ultrasound.reference_from_image is not None
+
+        until(session, image_at_its_pose, 10.0)
+        until(session, lambda _: session.operator is not None and session.operator.listening, 10.0)
+        session.ask_operator("cover needle", seconds=1.0)
+        state = until(session, lambda now: not sees_needle(now), 5.0)
+        needle = state.tool(Role.NEEDLE)
+        assert needle is not None
+        assert needle.state is ToolState.MISSING
+        until(session, sees_needle, 5.0)
+        seen_s = time.monotonic()
+        until(session, lambda _: time.monotonic() - seen_s > 2.0, 10.0)
+    finally:
+        session.close()
+        room.kill()
+    poses = read_poses(tmp_path / "session.irlog", "NeedleToTracker")
+    seen = ~np.isnan(poses.matrices[:, 0, 3])
+    assert seen.sum() > 60
+    assert (np.diff(poses.source_s) > 0.0).all()
 
 
 def test_a_misspelt_key_in_the_room_file_is_named_with_the_right_one(tmp_path: Path) -> None:
