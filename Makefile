@@ -12,21 +12,24 @@ demo: .stamps/prepared
 
 test: lint contracts types unit
 
-lint: .stamps/prepared
+lint: .stamps/prepared-tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-contracts: .stamps/prepared
+contracts: .stamps/prepared-tests
 	.venv/bin/lint-imports --config setup.cfg
 
-types: .stamps/prepared
+types: .stamps/prepared-tests
 	.venv/bin/mypy
 
-unit: .stamps/prepared
+unit: .stamps/prepared-tests
 	.venv/bin/pytest
 
 .stamps/prepared: setup.cfg scripts/prepare
 	PYTHON=$(PYTHON) scripts/prepare
+
+.stamps/prepared-tests: setup.cfg scripts/prepare
+	PYTHON=$(PYTHON) scripts/prepare --with-tests
 
 clean:
 	rm -rf .venv .stamps out build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from devices.openigtlink import OpenIGTLinkServer
+from tests.devices.igtl_peers import Peers, build
 from tests.devices.support import Collected, RawPeer
 
 
@@ -25,3 +26,10 @@ def sink() -> Collected:
 def server() -> Iterator[OpenIGTLinkServer]:
     with OpenIGTLinkServer("room") as room:
         yield room
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    found = Peers(build(), tmp_path_factory.mktemp("igtl-peers"))
+    yield found
+    found.end()
