@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from ir_nav.gui.sweep_view import KEPT_FRAMES
 from ir_nav.recording import read_log
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
+
+SILENCE_S = 1.0
 
 
 def run_replay(
@@ -101,8 +104,7 @@ def _kept(remote: Remote, folder: Path, expected: int, lasts_s: float) -> Script
         )
         yield Wait("they are drawn", lambda: True)
     else:
-        over_s = time.monotonic() + lasts_s
-        yield Wait("the recording is over", lambda: time.monotonic() >= over_s, lasts_s + 30.0)
+        yield Wait("the recording is over", _silent(remote.window.session, lasts_s), lasts_s + 60.0)
     remote.window.grab_to(folder / "screens" / "replay.png")
     shown = [
         {
@@ -115,3 +117,16 @@ def _kept(remote: Remote, folder: Path, expected: int, lasts_s: float) -> Script
     ]
     text = json.dumps({"format": 1, "frames": shown}, indent=1)
     (folder / "frames.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _silent(session: Session, lasts_s: float) -> Callable[[], bool]:
+    """Whether a recording that lasts so long has been played and nothing more comes."""
+    began_s = time.time()
+
+    def silent() -> bool:
+        newest_s, now_s = session.newest_pose_s, time.time()
+        if newest_s == 0.0:
+            return now_s > began_s + lasts_s + SILENCE_S + 10.0
+        return now_s > max(began_s + lasts_s, newest_s + SILENCE_S)
+
+    return silent
