@@ -23,6 +23,30 @@ class StoppedError(Exception):
     """Reading ended because this side asked for it."""
 
 
+class Lifeline:
+    """Whether one connection lives, and why it does not. title heads every message; the first
+    reason stays. stopping: set when this side ends it, None for a new flag."""
+
+    def __init__(self, title: str, stopping: threading.Event | None = None) -> None:
+        self.stopping = threading.Event() if stopping is None else stopping
+        self._title = title
+        self._fault: str | None = None
+
+    def is_open(self) -> bool:
+        return self._fault is None and not self.stopping.is_set()
+
+    def fault(self) -> str | None:
+        """Why nothing arrives any more, in words, or None."""
+        if self._fault is None and self.stopping.is_set():
+            return f"{self._title}: closed"
+        return self._fault
+
+    def fail(self, reason: str) -> None:
+        """End with a reason in words; a later one is not heard."""
+        if self._fault is None:
+            self._fault = f"{self._title}: {reason}"
+
+
 class Connection(Protocol):
     """An opened source; belongs to the reader thread."""
 
@@ -34,15 +58,13 @@ class Connection(Protocol):
         """Release the source; called once, on the reader thread."""
 
 
-class Reading:
+class Reading(Lifeline):
     """The thread of one connection with its counts; never used for a second one."""
 
     def __init__(self, title: str, connection: Connection, sink: Sink) -> None:
-        self.stopping = threading.Event()
-        self._title = title
+        super().__init__(title)
         self._connection = connection
         self._sink = sink
-        self._fault: str | None = None
         self._received = 0
         self._refused: dict[str, int] = {}
         self._last_received_s: float | None = None
@@ -67,14 +89,6 @@ class Reading:
         refused = MappingProxyType(self._refused.copy())
         return StreamCounts(self._received, refused, self._last_received_s)
 
-    def is_open(self) -> bool:
-        return self._fault is None and not self.stopping.is_set()
-
-    def fault(self) -> str | None:
-        if self._fault is None and self.stopping.is_set():
-            return f"{self._title}: closed"
-        return self._fault
-
     def close(self) -> None:
         """Stop; returns within 0.3 s even where the source is blocked."""
         self.stopping.set()
@@ -95,15 +109,11 @@ class Reading:
         except StoppedError:
             pass
         except ConnectionLostError as error:
-            self._fail(str(error))
+            self.fail(str(error))
         except Exception as error:  # noqa: BLE001  the thread's boundary
-            self._fail(f"a sample could not be handled ({error!r})")
+            self.fail(f"a sample could not be handled ({error!r})")
         finally:
             self._connection.close()
-
-    def _fail(self, reason: str) -> None:
-        if self._fault is None:
-            self._fault = f"{self._title}: {reason}"
 
 
 class ReadDevice(ABC):

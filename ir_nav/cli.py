@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.commands.calibrate import add_calibrate
+from ir_nav.commands.outcome import show
 from ir_nav.commands.reconstruct import add_reconstruct
 from ir_nav.commands.room import add_room
 from ir_nav.imaging import ImagingError
@@ -202,44 +202,32 @@ def _choose_platform(*, headless: bool) -> bool:
 
 
 def _show_review(result: Review) -> None:
-    table = Table(title=f"Planned against achieved: {result.plan.name}")
-    table.add_column("Quantity")
-    table.add_column("Value", justify="right")
+    rows = []
     achieved = result.achieved
     if achieved is None:
-        table.add_row("Achieved", "no valid guidance round the mark")
+        rows.append(("Achieved", "no valid guidance round the mark"))
     else:
         place = achieved.placement
-        table.add_row("Lateral", f"{place.lateral_mm:.2f} mm")
-        table.add_row("Depth (past the target is positive)", f"{place.depth_mm:+.2f} mm")
-        table.add_row("Angle", f"{place.angle_deg:.2f}°")
-        table.add_row("Entry", f"{result.entry_error_mm:.2f} mm")
-    table.add_row("Guidance valid since registration", f"{result.valid_share:.0%}")
+        rows += [
+            ("Lateral", f"{place.lateral_mm:.2f} mm"),
+            ("Depth (past the target is positive)", f"{place.depth_mm:+.2f} mm"),
+            ("Angle", f"{place.angle_deg:.2f}°"),
+            ("Entry", f"{result.entry_error_mm:.2f} mm"),
+        ]
+    rows.append(("Guidance valid since registration", f"{result.valid_share:.0%}"))
     if result.tre_predicted_mm is not None:
-        table.add_row("Predicted at the target (rms)", f"{result.tre_predicted_mm:.2f} mm")
-    Console().print(table)
-    # On a line of its own: a table would break it to its width.
-    Console(soft_wrap=True).print(RESEARCH_LABEL)
+        rows.append(("Predicted at the target (rms)", f"{result.tre_predicted_mm:.2f} mm"))
+    show(f"Planned against achieved: {result.plan.name}", rows)
 
 
 def _show_summary(summary: dict[str, dict[str, float]], folder: Path) -> None:
-    table = Table(title=f"Demonstration: {folder}")
-    table.add_column("Quantity")
-    table.add_column("Value", justify="right")
+    rows = []
     for section, values in summary.items():
-        if not isinstance(values, dict):
-            table.add_row(section, f"{values}")
-            continue
-        for name, value in values.items():
-            words = (
-                ", ".join(f"{k} {v}" for k, v in value.items())
-                if isinstance(value, dict)
-                else value
-            )
-            table.add_row(f"{section} · {name}", f"{words}")
-    Console().print(table)
-    # On a line of its own: a table would break it to its width.
-    Console(soft_wrap=True).print(RESEARCH_LABEL)
+        if isinstance(values, dict):
+            rows += [(f"{section} · {name}", _words(value)) for name, value in values.items()]
+        else:
+            rows.append((section, _words(values)))
+    show(f"Demonstration: {folder}", rows)
 
 
 def _words(value: object) -> str:

@@ -15,6 +15,7 @@ from devices.ndi.faults import TrackerRefusedError
 from devices.ndi.framing import ReplyError
 from devices.ndi.reader import REPLY_S, ReplyReader
 from devices.ndi.transport import BAUD_DIGITS, SerialLine, TcpLine, open_line
+from devices.reading import Lifeline
 
 _JOIN_S = 0.9
 _POLLS_PER_FRAME = 5.0
@@ -125,7 +126,7 @@ class NdiTracker:
         return () if self._link is None else self._link.reader.notices()
 
 
-class _Link:
+class _Link(Lifeline):
     """One connection from the start of tracking to its end; never used for a second one."""
 
     def __init__(
@@ -137,13 +138,11 @@ class _Link:
         reader: ReplyReader,
         silence_s: float,
     ) -> None:
+        super().__init__(title, stopping)
         self.reader = reader
-        self._title = title
         self._line = line
         self._talk = talk
-        self._stopping = stopping
         self._silence_s = silence_s
-        self._fault: str | None = None
         self._pause_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"read {title}", daemon=True)
 
@@ -151,16 +150,8 @@ class _Link:
         self._pause_s = pause_s
         self._thread.start()
 
-    def is_open(self) -> bool:
-        return self._fault is None and not self._stopping.is_set()
-
-    def fault(self) -> str | None:
-        if self._fault is None and self._stopping.is_set():
-            return f"{self._title}: closed"
-        return self._fault
-
     def close(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(_JOIN_S)
 
@@ -170,22 +161,22 @@ class _Link:
         except StoppedError:
             pass
         except ConnectionLostError as error:
-            self._fail(f"{error}; check cable and power, then connect again")
+            self.fail(f"{error}; check cable and power, then connect again")
             self._line.close()
             return
         except TrackerRefusedError as error:
-            self._fail(str(error))
+            self.fail(str(error))
         except Exception as error:  # noqa: BLE001  the thread's boundary
-            self._fail(f"a sample could not be handled ({error!r})")
+            self.fail(f"a sample could not be handled ({error!r})")
         # A conversation of its own: the other one stops at once where it should wait.
         startup.leave(self._line, Conversation(self._line, threading.Event()))
         self._line.close()
 
     def _poll_all(self) -> None:
         heard_s = time.monotonic()
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
-                is_news = self.reader.poll(self._stopping)
+                is_news = self.reader.poll(self.stopping)
                 heard_s = time.monotonic()
             except ReplyError as error:
                 self.reader.refuse(error)
@@ -193,7 +184,7 @@ class _Link:
                 self._talk.resynchronise(REPLY_S)
                 continue
             if not is_news:
-                self._stopping.wait(self._pause_s)
+                self.stopping.wait(self._pause_s)
 
     def _check_silence(self, heard_s: float, error: ReplyError) -> None:
         silent_s = time.monotonic() - heard_s
@@ -201,7 +192,3 @@ class _Link:
             raise ConnectionLostError(
                 f"the tracker has sent nothing readable for {silent_s:.1f} s ({error.reason})"
             ) from error
-
-    def _fail(self, reason: str) -> None:
-        if self._fault is None:
-            self._fault = f"{self._title}: {reason}"

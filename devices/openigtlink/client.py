@@ -31,6 +31,7 @@ from devices.openigtlink.wire import (
     prepare,
     send_all,
 )
+from devices.reading import Lifeline
 
 _JOIN_S = 0.25
 _GOODBYE_S = 0.05
@@ -131,36 +132,26 @@ class OpenIGTLinkClient:
         return f"{self.name} at {self._address[0]}:{self._address[1]}"
 
 
-class _Link:
+class _Link(Lifeline):
     """One connection from its socket to its end; never used for a second one."""
 
     def __init__(
         self, title: str, sock: socket.socket, sink: Sink, silence_s: float | None
     ) -> None:
+        super().__init__(title)
         self.tally = Tally()
         self.notices: dict[str, Notice] = {}
-        self._title = title
         self._sock = sock
         self._sink = sink
-        self._stopping = threading.Event()
-        self._fault: str | None = None
         self._sending = threading.Lock()
-        self._reader = StreamReader(sock, self._stopping, silence_s)
+        self._reader = StreamReader(sock, self.stopping, silence_s)
         self._thread = threading.Thread(target=self._run, name=f"read {title}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def is_open(self) -> bool:
-        return self._fault is None and not self._stopping.is_set()
-
-    def fault(self) -> str | None:
-        if self._fault is None and self._stopping.is_set():
-            return f"{self._title}: closed"
-        return self._fault
-
     def close(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
         hang_up(self._sock)
         if self._thread is not threading.current_thread():
             self._thread.join(_JOIN_S)
@@ -171,10 +162,10 @@ class _Link:
         if not self._sending.acquire(timeout=timeout_s):
             raise ConnectionLostError(f"{self._title}: the peer takes no data")
         try:
-            send_all(self._sock, packed, self._stopping, timeout_s)
+            send_all(self._sock, packed, self.stopping, timeout_s)
         except (ConnectionLostError, StreamStoppedError) as error:
             # Part of the message may be out; the next one would be garbage to the peer.
-            self._fail(str(error) or "closed")
+            self.fail(str(error) or "closed")
             hang_up(self._sock)
             raise ConnectionLostError(self._fault) from error
         finally:
@@ -186,9 +177,9 @@ class _Link:
         except StreamStoppedError:
             pass
         except ConnectionLostError as error:
-            self._fail(f"{error}; check that it is running, then connect again")
+            self.fail(f"{error}; check that it is running, then connect again")
         except Exception as error:  # noqa: BLE001  the thread's boundary
-            self._fail(f"a sample could not be handled ({error!r})")
+            self.fail(f"a sample could not be handled ({error!r})")
         finally:
             self._sock.close()
 
@@ -201,7 +192,7 @@ class _Link:
 
     def _hand_over(self, envelope: Envelope) -> None:
         for message in decode(envelope):
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 raise StreamStoppedError
             if isinstance(message, PoseSample | ImageSample | TextSample):
                 self._sink(message)
@@ -210,10 +201,6 @@ class _Link:
                 self.tally.refuse(message)
             else:
                 self.notices[envelope.header.type] = message
-
-    def _fail(self, reason: str) -> None:
-        if self._fault is None:
-            self._fault = f"{self._title}: {reason}"
 
 
 def _connect(name: str, address: tuple[str, int], timeout_s: float) -> socket.socket:

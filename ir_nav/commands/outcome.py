@@ -30,16 +30,23 @@ def finish(title: str, rows: Iterable[Row], data: dict[str, Any], out: Path) -> 
 
 def write_json(out: Path, data: dict[str, Any]) -> None:
     """Whole or not at all; CalibrationError when the place cannot be written to."""
-    part = out.with_name(f"{out.name}.part")
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(out)
+        write_whole(out, text.encode("utf-8"))
     except OSError as error:
         raise CalibrationError(f"{out}: cannot be written ({error.strerror})") from None
 
 
-def show(title: str, rows: Iterable[Row], out: Path) -> None:
+def write_whole(out: Path, data: bytes) -> None:
+    """Whole or not at all; OSError when the place cannot be written to."""
+    part = out.with_name(f"{out.name}.part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(data)
+    part.replace(out)
+
+
+def show(title: str, rows: Iterable[Row], out: Path | None = None) -> None:
+    """A table, where it was written to, and the research label."""
     table = Table(title=escape(title))
     table.add_column("Quantity")
     table.add_column("Value", justify="right")
@@ -48,7 +55,8 @@ def show(title: str, rows: Iterable[Row], out: Path) -> None:
     Console().print(table)
     # On lines of their own: a table would break them to its width.
     lines = Console(soft_wrap=True)
-    lines.print(f"Written to {escape(str(out))}")
+    if out is not None:
+        lines.print(f"Written to {escape(str(out))}")
     lines.print(RESEARCH_LABEL)
 
 

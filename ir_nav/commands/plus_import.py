@@ -51,7 +51,7 @@ def import_plus(path: Path, out: Path, options: ImportOptions) -> Imported:
     """A room file for `out` from a Plus device set. CalibrationError says what is wrong with the
     device set, RoomError that nothing in it can serve a room."""
     plus = read_device_set(path)
-    root = ET.fromstring(path.read_bytes())
+    root = plus.root
     files: dict[str, str] = {}
     if options.direct:
         devices, left_out = direct_devices(root, path.absolute().parent, out, files)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ir_nav.commands.outcome import write_whole
 from ir_nav.commands.plus_export import calibration_transform, export_plus
 from ir_nav.commands.plus_import import ImportOptions, import_plus
 from ir_nav.session.device_entries import DeviceEntry
@@ -120,11 +121,8 @@ def _export(options: argparse.Namespace) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise RoomError(f"{path}: cannot be written ({error.strerror})") from None
 

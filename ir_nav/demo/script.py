@@ -128,15 +128,16 @@ def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> 
 
 
 def _touched(session: Session) -> Callable[[], bool]:
-    ended_s: list[float] = []
+    ended_s: float | None = None
 
     def touched() -> bool:
+        nonlocal ended_s
         landmarks, operator = session.landmarks, session.operator
         if landmarks.next_index is None:
             return True
         if operator is not None and "done: touch fiducials" in operator.said:
-            ended_s.append(time.monotonic())
-        if ended_s and time.monotonic() - ended_s[0] > 3.0:
+            ended_s = ended_s or time.monotonic()
+        if ended_s is not None and time.monotonic() - ended_s > 3.0:
             raise DemoError(f"a fiducial was missed: {landmarks.doubt or 'it was not seen'}")
         return False
 

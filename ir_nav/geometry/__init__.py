@@ -11,6 +11,7 @@ from ir_nav.geometry.lines import (
 )
 from ir_nav.geometry.projection import CArmGeometry
 from ir_nav.geometry.transform import (
+    LPS_FROM_RAS,
     FloatArray,
     Transform,
     apply,
@@ -26,6 +27,7 @@ from ir_nav.geometry.transform import (
 from ir_nav.geometry.tree import FrameTree, Link
 
 __all__ = [
+    "LPS_FROM_RAS",
     "CArmGeometry",
     "FloatArray",
     "Frame",

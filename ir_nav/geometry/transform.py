@@ -16,6 +16,11 @@ FloatArray = NDArray[np.float64]
 RIGID_TOLERANCE = 1e-3
 
 
+# Its own inverse: x and y change their sign, z does not.
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
+LPS_FROM_RAS.flags.writeable = False
+
+
 def read_only(values: ArrayLike) -> FloatArray:
     """A float64 copy that cannot be written to."""
     array = np.array(values, dtype=np.float64)

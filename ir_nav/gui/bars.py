@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QWidget
 
 from ir_nav import RESEARCH_LABEL
 from ir_nav.gui import theme
-from ir_nav.gui.paint import fitting, text_width
+from ir_nav.gui.paint import fitting, text_width, write
 from ir_nav.session.state import Source
 
 
@@ -183,10 +183,7 @@ class TopBar(QWidget):
         name: str,
         weight: int = theme.REGULAR,
     ) -> float:
-        painter.setFont(theme.font(px, weight))
-        painter.setPen(theme.colour(name))
-        painter.drawText(QPointF(x, self.height() / 2.0 + px * 0.36), text)
-        return text_width(text, px, weight)
+        return write(painter, QPointF(x, self.height() / 2.0 + px * 0.36), text, px, name, weight)
 
 
 class Footer(QWidget):

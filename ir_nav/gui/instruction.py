@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.header import waits_for_breath
-from ir_nav.gui.paint import fitting, text_width
+from ir_nav.gui.paint import draw_panel, fitting, text_width, write
 from ir_nav.guidance import Guidance
 from ir_nav.imaging import orientation_letters
 from ir_nav.session.state import NavigationState
@@ -99,10 +99,7 @@ class InstructionLine(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
-        painter.setBrush(theme.colour(theme.PANEL))
-        painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
+        draw_panel(painter, QRectF(self.rect()))
         words, tone = self._shown.words, self._shown.tone
         if words:
             self._write(painter, words, tone)
@@ -118,7 +115,6 @@ class InstructionLine(QWidget):
         sizes = SIZES_PX[1:] if tone == theme.ALARM_HIGH else SIZES_PX
         fits = (px for px in sizes if text_width(words, px, theme.STRONG) <= room)
         px = next(fits, sizes[-1])
-        painter.setFont(theme.font(px, theme.STRONG))
-        painter.setPen(theme.colour(theme.TEXT_1))
         cut = fitting(words, px, theme.STRONG, room)
-        painter.drawText(QPointF(24.0, self.height() / 2.0 + px * 0.36), cut)
+        at = QPointF(24.0, self.height() / 2.0 + px * 0.36)
+        write(painter, at, cut, px, theme.TEXT_1, theme.STRONG)

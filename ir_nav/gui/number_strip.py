@@ -9,7 +9,7 @@ from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
-from ir_nav.gui.paint import fitting, text_width
+from ir_nav.gui.paint import draw_panel, fitting, text_width
 from ir_nav.guidance import ErrorBudget, Guidance
 from ir_nav.session.state import NavigationState
 
@@ -111,10 +111,7 @@ class NumberStrip(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
-        painter.setBrush(theme.colour(theme.PANEL))
-        painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
+        draw_panel(painter, QRectF(self.rect()))
         count = len(self._figures)
         if count:
             width = self.width() / count

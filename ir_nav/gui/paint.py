@@ -108,6 +108,23 @@ def draw_label(
     return width
 
 
+def draw_panel(painter: QPainter, widget_box: QRectF) -> None:
+    """The bordered surface of a panel that fills its widget."""
+    painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
+    painter.setBrush(theme.colour(theme.PANEL))
+    painter.drawRoundedRect(widget_box.adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+
+
+def write(
+    painter: QPainter, at: QPointF, text: str, px: int, name: str, weight: int = theme.REGULAR
+) -> float:
+    """Plain text with its base line at `at`; returns its width."""
+    painter.setFont(theme.font(px, weight))
+    painter.setPen(theme.colour(name))
+    painter.drawText(at, text)
+    return text_width(text, px, weight)
+
+
 @lru_cache(maxsize=1024)
 def text_width(text: str, px: int, weight: int) -> float:
     """Advance of one line."""

@@ -9,7 +9,7 @@ from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
-from ir_nav.gui.paint import fitting, text_width, wrap
+from ir_nav.gui.paint import draw_panel, fitting, text_width, wrap, write
 from ir_nav.guidance import ErrorBudget
 from ir_nav.session.state import BreathingState
 
@@ -34,10 +34,7 @@ class Panel(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
-        painter.setBrush(theme.colour(theme.PANEL))
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
+        draw_panel(painter, QRectF(self.rect()))
         self.draw(painter)
         painter.end()
 
@@ -56,10 +53,7 @@ class Panel(QWidget):
         while px > theme.LEAST and text_width(text, px, weight) > room:
             px -= 1
         cut = fitting(text, px, weight, room)
-        painter.setFont(theme.font(px, weight))
-        painter.setPen(theme.colour(name))
-        painter.drawText(at, cut)
-        return text_width(cut, px, weight)
+        return write(painter, at, cut, px, name, weight)
 
     @property
     def head_px(self) -> int:

@@ -9,7 +9,7 @@ from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
-from ir_nav.gui.paint import fitting, text_width
+from ir_nav.gui.paint import fitting, text_width, write
 from ir_nav.review import Placement, Review
 
 LATERAL_LIMIT_MM = 5.0
@@ -121,29 +121,15 @@ class VerdictPanel(QWidget):
         limit_px = theme.NOTE if narrow else theme.ROW
         base = row.top() + ROW_PX / 2.0 + figure_px * 0.36
         tone = theme.TEXT_1 if item.within else theme.ALARM_HIGH
-        _write(painter, QPointF(0.0, base), item.name, theme.ROW, theme.TEXT_2)
+        write(painter, QPointF(0.0, base), item.name, theme.ROW, theme.TEXT_2)
         x = left
-        x += _write(painter, QPointF(x, base), item.value, figure_px, tone, theme.STRONG)
+        x += write(painter, QPointF(x, base), item.value, figure_px, tone, theme.STRONG)
         unit = f"{item.unit} {item.note}".strip()
         degrees = item.unit == "°"
         px, gap = (figure_px, 1.0) if degrees else (small_px, 6.0)
-        _write(painter, QPointF(x + gap, base), unit, px, theme.TEXT_2)
+        write(painter, QPointF(x + gap, base), unit, px, theme.TEXT_2)
         sign = "✓" if item.within else "✕"
         limit = f"{item.limit} {sign}"
         wide = text_width(limit, limit_px, theme.MEDIUM)
         tone = theme.GOOD if item.within else theme.ALARM_HIGH
-        _write(painter, QPointF(row.right() - wide, base), limit, limit_px, tone, theme.MEDIUM)
-
-
-def _write(
-    painter: QPainter,
-    at: QPointF,
-    text: str,
-    px: int,
-    name: str,
-    weight: int = theme.REGULAR,
-) -> float:
-    painter.setFont(theme.font(px, weight))
-    painter.setPen(theme.colour(name))
-    painter.drawText(at, text)
-    return text_width(text, px, weight)
+        write(painter, QPointF(row.right() - wide, base), limit, limit_px, tone, theme.MEDIUM)

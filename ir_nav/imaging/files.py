@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ir_nav.geometry import FloatArray
+from ir_nav.geometry import LPS_FROM_RAS, FloatArray
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.integrity import (
     check_complete,
@@ -23,7 +23,6 @@ from ir_nav.imaging.volume import right_handed
 # What sform and qform may differ by from rounding, added up over the axes.
 ONE_PLACE_MM = 0.1
 
-_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -115,7 +114,7 @@ def _check_one_place(path: Path, ct_from_voxel: FloatArray, size_ijk: tuple[int,
     header = nifti_header(path)
     if header.sform_code == 0:
         return
-    sform = _LPS_FROM_RAS @ np.array(header.sform).reshape(3, 4)
+    sform = LPS_FROM_RAS @ np.array(header.sform).reshape(3, 4)
     difference = np.abs(sform - ct_from_voxel[:3]) @ (*size_ijk, 1)
     if not difference.max() < ONE_PLACE_MM:
         raise ImagingError(

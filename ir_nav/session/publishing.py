@@ -20,8 +20,6 @@ from dataclasses import dataclass, replace
 from threading import Event as Flag
 from threading import Thread
 
-import numpy as np
-
 from devices.contract import DeviceError, PoseStatus
 from devices.openigtlink import (
     NamedPoint,
@@ -31,7 +29,7 @@ from devices.openigtlink import (
     pack_status,
     pack_trajectories,
 )
-from ir_nav.geometry import FloatArray, rigid, rotation_along
+from ir_nav.geometry import LPS_FROM_RAS, FloatArray, rigid, rotation_along
 from ir_nav.planning import Plan
 from ir_nav.session.errors import SessionError
 from ir_nav.session.state import NavigationState, Refusal, Role, Source, TipState, ToolState
@@ -45,8 +43,8 @@ CLOSE_S = 1.0
 NAME_BYTES = 64
 OK, NOT_READY = 1, 13
 PLAN_RGBA = (86, 180, 233, 255)
-# Its own inverse: LPS mm to RAS mm and back.
-RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+# The same matrix: it is its own inverse.
+RAS_FROM_LPS = LPS_FROM_RAS
 
 logger = logging.getLogger(__name__)
 

@@ -29,6 +29,8 @@ LOOK_S = 0.1
 # Skin moves a little between CT and table; the wrong fiducial, or a tray, is further off.
 MAX_MISFIT_MM = 25.0
 
+Track = Callable[[float], tuple[FloatArray, FloatArray]]
+
 
 @dataclass(frozen=True, slots=True)
 class Fiducial:
@@ -88,9 +90,6 @@ def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch |
     if drift > REST_DRIFT_OVER_NOISE * noise + REST_FLOOR_MM:
         return None
     return Touch(read_only(mean), spread, float(times_s[-1]))
-
-
-Track = Callable[[float], tuple[FloatArray, FloatArray]]
 
 
 def _no_track(since_s: float) -> tuple[FloatArray, FloatArray]:

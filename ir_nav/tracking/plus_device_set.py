@@ -20,12 +20,13 @@ class PlusDeviceSet:
     """transforms: (from, to) frames by Plus's names to (4, 4), to_from_from, as stored.
 
     clip_px: (u, v, columns, rows) of the volume reconstruction, None when not given.
-    mm_per_px: approximate scale of the images, None when not given.
+    mm_per_px: approximate scale of the images, None when not given. root: the whole document.
     """
 
     transforms: dict[tuple[str, str], FloatArray]
     clip_px: tuple[int, int, int, int] | None
     mm_per_px: float | None
+    root: ET.Element
 
     def transform(self, source: str, target: str) -> FloatArray:
         """target_from_source (4, 4), along the fewest links; CalibrationError when none lead."""
@@ -56,7 +57,7 @@ def read_device_set(path: Path) -> PlusDeviceSet:
         raise CalibrationError(f"{path}: too large for a Plus device set, in UTF-16, or has a DTD")
     try:
         root = ET.fromstring(data)
-        return PlusDeviceSet(_transforms(root), _clip_px(root), _mm_per_px(root))
+        return PlusDeviceSet(_transforms(root), _clip_px(root), _mm_per_px(root), root)
     except (ET.ParseError, ValueError) as error:
         raise CalibrationError(f"{path}: not a Plus device set ({error})") from None
 
