@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QWidget
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
-from ir_nav.gui.paint import draw_label
+from ir_nav.gui.paint import draw_label, fitting
 from ir_nav.tracking.calibration.pivot import MAX_PIVOT_RMS_MM, PivotCalibration
 
 RINGS_DEG = (20.0, 40.0, 60.0, 90.0, 120.0, 180.0)
@@ -58,18 +58,18 @@ class CalibrationView(QWidget):
         right = left.translated(self.width() / 2.0, 0.0)
         alike = np.ones(len(turned_deg), dtype=bool)
         _draw_target(painter, left, turned_deg, alike, _Rings(RINGS_DEG, "°", None))
-        _caption(painter, left, "How it was turned")
+        _caption(painter, left, self.width() / 2.0, "How it was turned")
         if pivot is None:
             painter.setPen(QPen(theme.colour(theme.LINE), 1.0))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawEllipse(right.adjusted(4.0, 4.0, -4.0, -4.0))
-            _caption(painter, right, "Residuals come with Finish")
+            _caption(painter, right, self.width() / 2.0, "Residuals at the end")
         elif len(pivot.offsets_mm):
             gate = _Rings(RINGS_MM, " mm", MAX_PIVOT_RMS_MM)
             _draw_target(painter, right, pivot.offsets_mm[:, :2], pivot.kept, gate)
             out = int((~pivot.kept).sum())
             words = f"Residuals, {out} left out" if out else "Residuals, limit in blue"
-            _caption(painter, right, words)
+            _caption(painter, right, self.width() / 2.0, words)
         painter.end()
 
 
@@ -126,8 +126,10 @@ def _draw_target(
         )
 
 
-def _caption(painter: QPainter, box: QRectF, words: str) -> None:
+def _caption(painter: QPainter, box: QRectF, room_px: float, words: str) -> None:
     painter.setFont(theme.font(theme.NOTE, theme.REGULAR))
     painter.setPen(theme.colour(theme.TEXT_2))
-    below = QRectF(box.left() - 40.0, box.bottom() + 4.0, box.width() + 80.0, theme.NOTE + 8.0)
-    painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, words)
+    left = box.center().x() - room_px / 2.0
+    below = QRectF(left, box.bottom() + 4.0, room_px, theme.NOTE + 8.0)
+    cut = fitting(words, theme.NOTE, theme.REGULAR, room_px)
+    painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, cut)

@@ -14,7 +14,7 @@ WINDOW_BUCKETS = 60
 # Crystals stay within 100 ppm, and NTP turns a clock by 500 ppm at most.
 MAX_DRIFT_PPM = 1000.0
 # A slope through fewer seconds than this is mostly the network's jitter.
-MIN_DRIFT_SPAN_S = 10.0
+MIN_DRIFT_SPAN_S = 30.0
 JUMP_S = 0.1
 # A network may stall for a second or two; a clock that was set stays set.
 BUCKETS_TO_BELIEVE = 3

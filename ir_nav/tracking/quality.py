@@ -8,7 +8,7 @@ from statistics import median
 from threading import Lock
 
 from devices.contract import PoseStatus
-from ir_nav.tracking.clock import ClockTracker
+from ir_nav.tracking.clock import MIN_DRIFT_SPAN_S, ClockTracker
 
 WINDOW_S = 5
 # A gap of so many periods means that a sample is missing; jitter moves one by less than half.
@@ -16,8 +16,6 @@ LOST_AFTER_PERIODS = 1.5
 INTERVALS_FOR_PERIOD = 31
 # A source that paused was switched off or on; it did not lose thousands of samples.
 PAUSE_S = 2.0
-# A slow stream's drift is lost in its jitter for so long.
-DRIFT_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ class StreamQuality:
             invalid = sum(second.invalid for second in recent)
             clock = self._clock.estimate(WINDOW_S) if samples else None
             last_s = self._last_received_s
-            drifts = clock is not None and clock.span_s >= DRIFT_AFTER_S
+            drifts = clock is not None and clock.span_s >= MIN_DRIFT_SPAN_S
             return QualityReport(
                 samples=samples,
                 rate_hz=self._rate_hz(recent, samples, now_s),
