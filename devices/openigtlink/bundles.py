@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
 
 from devices.openigtlink.envelope import Envelope, seal
 from devices.openigtlink.header import (
@@ -67,7 +66,7 @@ def unbundle(envelope: Envelope) -> list[Envelope]:
         header = Header(
             1, kind, fixed_text(names[number]), envelope.header.timestamp_s, size, checksum(body)
         )
-        found.append(replace(envelope, header=header, content=body))
+        found.append(envelope._replace(header=header, content=body))
         body_at = end + size % 2
     if body_at < len(content):
         raise MessageError("wrong length", f"{len(content) - body_at} bytes after the messages")

@@ -35,6 +35,7 @@ from devices.reading import Lifeline
 
 _JOIN_S = 0.25
 _GOODBYE_S = 0.05
+_SAMPLES = (PoseSample, ImageSample, TextSample)
 
 
 class OpenIGTLinkClient:
@@ -194,7 +195,7 @@ class _Link(Lifeline):
         for message in decode(envelope):
             if self.stopping.is_set():
                 raise StreamStoppedError
-            if isinstance(message, PoseSample | ImageSample | TextSample):
+            if isinstance(message, _SAMPLES):
                 self._sink(message)
                 self.tally.receive(message.received_s)
             elif isinstance(message, MessageError):

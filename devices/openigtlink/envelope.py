@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from devices.openigtlink.header import (
     NEWEST_VERSION,
@@ -33,14 +33,13 @@ _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 Content = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Envelope:
+class Envelope(NamedTuple):
     """One checked message, its content not yet understood. received_s: Unix time of arrival."""
 
     header: Header
     content: memoryview
     received_s: float
-    metadata: Mapping[str, str] = field(default_factory=lambda: _NO_METADATA)
+    metadata: Mapping[str, str] = _NO_METADATA
     message_id: int = 0
 
 

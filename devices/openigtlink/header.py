@@ -7,11 +7,10 @@ char[20], timestamp u64 as 32.32 fixed-point Unix seconds, body size u64, CRC-64
 
 from __future__ import annotations
 
-import math
 import re
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from fastcrc import crc64
 
@@ -22,7 +21,7 @@ NAME_SIZE = 20
 NEWEST_VERSION = 3
 
 _IDENTITY = struct.Struct(">H12s20s")  # version, type, name: the same in every message of a tool
-_REST = struct.Struct(">IIQQ")  # seconds, fraction, body size, CRC
+_HEADER = struct.Struct(">34sIIQQ")  # identity, seconds, fraction, body size, CRC
 _TYPE = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,11}")
 _KIB, _MIB = 1024, 1024 * 1024
 
@@ -51,8 +50,7 @@ class GarbageError(MessageError):
     """These bytes are no OpenIGTLink header: the stream is out of step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What is known of a message before its body.
 
     version: 1, or 2 and 3 with extended header and metadata. timestamp_s: Unix time the sender
@@ -81,16 +79,19 @@ def parse_header(data: bytes | bytearray | memoryview) -> Header:
     """Read 58 bytes. Raises GarbageError where they are no header."""
     if len(data) != HEADER_SIZE:
         raise GarbageError("not a message header", f"{len(data)} bytes where a header has 58")
-    version, kind, name = _parse_identity(bytes(data[: _IDENTITY.size]))
-    seconds, fraction, size, crc = _REST.unpack_from(data, _IDENTITY.size)
-    return Header(version, kind, name, seconds + fraction / 2**32, size, crc)
+    identity, seconds, fraction, size, crc = _HEADER.unpack(data)
+    return Header(*_parse_identity(identity), seconds + fraction / 2**32, size, crc)
 
 
 def pack_header(header: Header) -> bytes:
     """58 bytes. Raises MessageError on a name or type that does not fit, or a bad time."""
-    seconds, fraction = _fixed_point(header.timestamp_s)
-    identity = _pack_identity(header.version, header.type, header.device_name)
-    return identity + _REST.pack(seconds, fraction, header.body_size, header.crc)
+    version, message_type, name, timestamp_s, size, crc = header
+    if not 0.0 <= timestamp_s < 2**32:
+        raise MessageError("bad timestamp", f"{timestamp_s} is no Unix time of this protocol")
+    seconds = int(timestamp_s)
+    fraction = min(int((timestamp_s - seconds) * 2**32), 2**32 - 1)
+    identity = _pack_identity(version, message_type, name)
+    return _HEADER.pack(identity, seconds, fraction, size, crc)
 
 
 def fixed_text(raw: bytes) -> str:
@@ -102,6 +103,7 @@ def fixed_text(raw: bytes) -> str:
         return text.decode("latin-1").rstrip(" \t\r\n")
 
 
+@lru_cache(maxsize=1024)
 def fixed_bytes(text: str, size: int) -> bytes:
     """A NUL-padded field. Raises MessageError where it does not fit: cut names can collide."""
     try:
@@ -134,10 +136,3 @@ def _pack_identity(version: int, message_type: str, device_name: str) -> bytes:
     if _TYPE.fullmatch(kind) is None:
         raise MessageError("bad message type", f"{message_type!r} is not 1 to 12 letters, digits")
     return _IDENTITY.pack(version, kind, fixed_bytes(device_name, NAME_SIZE))
-
-
-def _fixed_point(time_s: float) -> tuple[int, int]:
-    if not (math.isfinite(time_s) and 0.0 <= time_s < 2**32):
-        raise MessageError("bad timestamp", f"{time_s} is no Unix time of this protocol")
-    seconds = int(time_s)
-    return seconds, min(int((time_s - seconds) * 2**32), 2**32 - 1)

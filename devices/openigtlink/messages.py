@@ -82,14 +82,16 @@ def decode(envelope: Envelope) -> Sequence[Message | MessageError]:
     Raises MessageError where the whole message is refused.
     """
     kind = envelope.header.type
+    decoder = DECODERS.get(kind)
+    if decoder is not None:
+        return decoder(envelope)
     if kind == "BIND":
         return _decode_bundle(envelope)
     if kind in SKIPPED:
         raise MessageError(f"{kind} is skipped")
-    decoder = decode_query if kind.startswith(QUERY_PREFIXES) else DECODERS.get(kind)
-    if decoder is None:
-        raise MessageError(f"unknown type {kind}")
-    return decoder(envelope)
+    if kind.startswith(QUERY_PREFIXES):
+        return decode_query(envelope)
+    raise MessageError(f"unknown type {kind}")
 
 
 def _decode_bundle(envelope: Envelope) -> Sequence[Message | MessageError]:

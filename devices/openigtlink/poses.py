@@ -6,10 +6,10 @@ Layouts: protocol v3 pages of the four types. Matrices travel as 12 float32, col
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,7 @@ _STATUS_OF_WORD = {word: status for status, word in _WORD_OF_STATUS.items()} | {
 _WITH_POSE = (PoseStatus.OK, PoseStatus.UNKNOWN)
 
 _MATRIX = struct.Struct(">12f")
+_DOUBLES = struct.Struct("=16d")
 _ELEMENT = struct.Struct(">20sBB")  # name, kind of tool, reserved
 _QUATERNIONS = {28: struct.Struct(">7f"), 24: struct.Struct(">6f")}
 _IDENTITY_CONTENT = _MATRIX.pack(1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
@@ -72,6 +73,8 @@ def pack_transform(
     if not seen and version == 1:
         raise MessageError("status needs version 2", f"{name!r} is {status}")
     content = _matrix_content(matrix) if seen and matrix is not None else _IDENTITY_CONTENT
+    if version == 1:
+        return seal("TRANSFORM", name, content, timestamp_s=timestamp_s)
     metadata = {STATUS_KEY: _WORD_OF_STATUS[status]} if status is not None else {}
     return seal(
         "TRANSFORM",
@@ -79,7 +82,7 @@ def pack_transform(
         content,
         timestamp_s=timestamp_s,
         version=version,
-        metadata=metadata if version > 1 else None,
+        metadata=metadata,
     )
 
 
@@ -146,14 +149,20 @@ def rigid_rows(matrix: ArrayLike) -> _Rows:
 
 def _check_rigid(rows: _Rows) -> None:
     # Plain floats: on 3 x 3 numpy's calls cost ten times the arithmetic, at every pose.
-    (a, b, c, x), (d, e, f, y), (g, h, i, z), last = rows
-    if tuple(last) != (0.0, 0.0, 0.0, 1.0):
-        raise MessageError("pose is no matrix", f"last row {last}")
-    if not all(map(math.isfinite, (a, b, c, d, e, f, g, h, i, x, y, z))):
+    (a, b, c, x), (d, e, f, y), (g, h, i, z), (k, m, n, one) = rows
+    if k or m or n or one != 1.0:
+        raise MessageError("pose is no matrix", f"last row {rows[3]}")
+    # A number that is not finite makes a sum that is not.
+    if not isfinite(a + b + c + d + e + f + g + h + i + x + y + z):
         raise MessageError("pose not finite")
-    lengths = (a * a + d * d + g * g, b * b + e * e + h * h, c * c + f * f + i * i)
-    angles = (a * b + d * e + g * h, a * c + d * f + g * i, b * c + e * f + h * i)
-    off = max(*(abs(length - 1.0) for length in lengths), *map(abs, angles))
+    off = max(
+        abs(a * a + d * d + g * g - 1.0),
+        abs(b * b + e * e + h * h - 1.0),
+        abs(c * c + f * f + i * i - 1.0),
+        abs(a * b + d * e + g * h),
+        abs(a * c + d * f + g * i),
+        abs(b * c + e * f + h * i),
+    )
     if not off <= RIGID_TOLERANCE:
         raise MessageError("pose not rigid", "its axes are scaled or sheared")
     if a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) < 0.0:
@@ -162,7 +171,7 @@ def _check_rigid(rows: _Rows) -> None:
 
 def _status(metadata: Mapping[str, str]) -> PoseStatus:
     """UNKNOWN where nothing was said; INVALID for words that are not known to mean a pose."""
-    word = metadata.get(STATUS_KEY)
+    word = metadata.get(STATUS_KEY) if metadata else None
     if word is None:
         return PoseStatus.UNKNOWN
     # PlusLib before 2.3 wrote TOOL_MISSING and so on.
@@ -195,9 +204,8 @@ def _decode_elements(
 
 def _pose(rows: _Rows) -> Matrix:
     _check_rigid(rows)
-    matrix = np.array(rows)
-    matrix.flags.writeable = False
-    return matrix
+    # Memory of immutable bytes is read-only from the start, at half the price of np.array.
+    return np.ndarray((4, 4), np.float64, _DOUBLES.pack(*rows[0], *rows[1], *rows[2], *rows[3]))
 
 
 def _read_matrix(raw: memoryview) -> _Rows:
@@ -210,7 +218,7 @@ def _read_quaternion(raw: memoryview) -> _Rows:
     x, y, z = numbers[3:6]
     squared = x * x + y * y + z * z
     w = numbers[6] if len(numbers) == 7 else max(0.0, 1.0 - squared) ** 0.5
-    length = math.sqrt(squared + w * w)
+    length = sqrt(squared + w * w)
     # The C++ library scales what it reads to length 1, and its own senders rely on it.
     if not 0.5 <= length <= 2.0:
         raise MessageError("pose not rigid", f"quaternion ({x}, {y}, {z}, {w}) is no rotation")
@@ -224,9 +232,9 @@ def _read_quaternion(raw: memoryview) -> _Rows:
 
 
 def _matrix_content(matrix: ArrayLike) -> bytes:
-    axis_x, axis_y, axis_z, position = zip(*rigid_rows(matrix)[:3], strict=True)
+    (a, b, c, x), (d, e, f, y), (g, h, i, z), _ = rigid_rows(matrix)
     try:
-        return _MATRIX.pack(*axis_x, *axis_y, *axis_z, *position)
+        return _MATRIX.pack(a, d, g, b, e, h, c, f, i, x, y, z)
     except OverflowError as error:
         raise MessageError("pose not finite", "its position does not fit float32") from error
 
@@ -247,7 +255,7 @@ def _quaternion_content(matrix: ArrayLike) -> bytes:
     # Shepperd: divide by the largest of the four, which is never small.
     squares = (1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i)
     largest = squares.index(max(squares))
-    s = 2.0 * math.sqrt(squares[largest])
+    s = 2.0 * sqrt(squares[largest])
     w, x, y, z = (
         (s / 4, (h - f) / s, (c - g) / s, (d - b) / s),
         ((h - f) / s, s / 4, (b + d) / s, (c + g) / s),

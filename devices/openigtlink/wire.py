@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from types import MappingProxyType
+from typing import NoReturn
 
 import numpy as np
 
@@ -120,33 +121,34 @@ class StreamReader:
         except GarbageError as error:
             raise ConnectionLostError(f"the peer does not send OpenIGTLink ({error})") from error
         self._inside_message = True
-        self._check_size(header)
+        if header.body_size > body_cap(header.type):
+            self._skip_oversize(header)
         return unseal(header, self._take(header.body_size), self._received_s)
 
-    def _check_size(self, header: Header) -> None:
-        if header.body_size <= body_cap(header.type):
-            return
+    def _skip_oversize(self, header: Header) -> NoReturn:
         oversize = f"{header.type} of {header.body_size} bytes"
         if header.body_size > _SKIP_LIMIT:
             raise ConnectionLostError(f"the peer announced an impossible message ({oversize})")
         self._skip(header.body_size)
         raise MessageError("message too large", oversize)
 
-    def _take(self, size: int) -> memoryview:
+    def _take(self, size: int) -> bytes | memoryview:
         """The next `size` bytes, in memory of their own."""
+        if self._end - self._start < size:
+            if size > _BUFFER_SIZE:
+                return self._take_large(size, self._end - self._start)
+            self._fill(size)
+        start = self._start
+        self._start = start + size
+        return self._buffer[start : start + size].tobytes()
+
+    def _fill(self, size: int) -> None:
         held = self._end - self._start
-        if size > _BUFFER_SIZE:
-            return self._take_large(size, held)
-        if held < size and self._start + size > _BUFFER_SIZE:
+        if held == 0 or self._start + size > _BUFFER_SIZE:
             self._buffer[:held] = bytes(self._buffer[self._start : self._end])
             self._start, self._end = 0, held
         while self._end - self._start < size:
             self._end += self._receive(self._buffer[self._end :])
-        taken = bytes(self._buffer[self._start : self._start + size])
-        self._start += size
-        if self._start == self._end:
-            self._start = self._end = 0
-        return memoryview(taken)
 
     def _take_large(self, size: int, held: int) -> memoryview:
         # numpy leaves the memory untouched, so an announced image costs nothing until it comes.
