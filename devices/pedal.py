@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import errno
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 
 import serial
 
-from devices.contract import ConnectionLostError, DeviceError, Sink, TextSample
+from devices.contract import ConnectionLostError, DeviceError, Sink
+from devices.debounce import SETTLE_S, TICK_S, Debounce, require_settling, tell_turn
 from devices.reading import Connection, ReadDevice, Reading
 
-SETTLE_S = 0.03
-_TICK_S = 0.005
 _LEVELS = {ord("1"): True, ord("0"): False}
 _LINE_ENDS = b"\r\n"
 
@@ -29,52 +27,6 @@ class Wiring(StrEnum):
     CHARACTERS = "characters"
     CTS = "cts"
     DSR = "dsr"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The contact has changed for good. since_s: of the first edge of this change."""
-
-    down: bool
-    since_s: float
-
-
-class Debounce:
-    """A contact that must hold its level for `settle_s` before it counts.
-
-    A pulse shorter than that, in either direction, is no step. Times are any one clock that runs
-    evenly; feed edges as they come, and ask `settled` at least every few ms.
-    """
-
-    def __init__(self, settle_s: float = SETTLE_S, down: bool = False) -> None:
-        self._settle_s = settle_s
-        self._down = down
-        self._level = down
-        self._edge_s = 0.0
-        self._since_s: float | None = None
-
-    @property
-    def down(self) -> bool:
-        """As settled."""
-        return self._down
-
-    def feed(self, down: bool, now_s: float) -> None:
-        """The level as read; the same level again changes nothing."""
-        if down == self._level:
-            return
-        self._level, self._edge_s = down, now_s
-        if self._since_s is None:
-            self._since_s = now_s
-
-    def settled(self, now_s: float) -> Turn | None:
-        """The change that became certain by now, told once."""
-        if self._since_s is None or now_s - self._edge_s < self._settle_s:
-            return None
-        since_s, self._since_s = self._since_s, None
-        if self._level == self._down:
-            return None
-        self._down = self._level
-        return Turn(self._down, since_s)
 
 
 class FootPedal(ReadDevice):
@@ -101,8 +53,7 @@ class FootPedal(ReadDevice):
     ) -> None:
         if silence_s is not None and wiring is not Wiring.CHARACTERS:
             raise DeviceError(f"{name}: a pedal on {wiring} is always silent; leave silence_s out")
-        if not 0.0 <= settle_s <= 0.5:
-            raise DeviceError(f"{name}: debouncing takes 0 to 0.5 s, not {settle_s:.3g} s")
+        require_settling(name, settle_s)
         super().__init__(f"{name} at {port}", sink)
         self._port = port
         self._baud = baud
@@ -143,22 +94,13 @@ class _Contact:
                 raise ConnectionLostError(
                     f"the pedal's line is gone ({error}); plug it in, then connect again"
                 ) from error
-            self._tell(reading)
+            tell_turn(self._debounce, reading, time.monotonic())
 
     def close(self) -> None:
         self._port.close()
 
     def _feed(self, data: bytes, reading: Reading) -> None:
         raise NotImplementedError
-
-    def _tell(self, reading: Reading) -> None:
-        now_s = time.monotonic()
-        turn = self._debounce.settled(now_s)
-        if turn is not None:
-            received_s = time.time()
-            touched_s = received_s - (now_s - turn.since_s)
-            word = "down" if turn.down else "up"
-            reading.deliver(TextSample("pedal", word, touched_s, received_s))
 
 
 class _Characters(_Contact):
@@ -204,7 +146,7 @@ class _Line(_Contact):
 
 def _opened(address: str, baud: int) -> serial.SerialBase:
     try:
-        port = serial.serial_for_url(address, do_not_open=True, baudrate=baud, timeout=_TICK_S)
+        port = serial.serial_for_url(address, do_not_open=True, baudrate=baud, timeout=TICK_S)
         if isinstance(port, serial.Serial):
             port.exclusive = True
         port.open()

@@ -17,7 +17,7 @@ from devices.contract import DeviceError, PoseStatus
 from devices.recordings import RecordedPose, read_recording
 from hw_mocks.faults import Faults, faulty_pose, is_dropped_out, is_lost, lateness_s
 
-LOG_FORMAT = "1"
+LOG_FORMATS = ("1", "2")
 LOG_SUFFIX = ".irlog"
 MAX_WIRE_NAME = 20
 # A sender whose clock is further off than this is played by arrival.
@@ -132,7 +132,7 @@ def _logged(path: Path) -> list[Message]:
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         with closing(sqlite3.connect(address, uri=True)) as log:
             meta = dict(log.execute("SELECT key, value FROM meta"))
-            if meta.get("format") != LOG_FORMAT:
+            if meta.get("format") not in LOG_FORMATS:
                 raise ReplayError(f"{path}: log format {meta.get('format')} is not known here")
             return _rows(log)
     except (sqlite3.Error, ValueError, TypeError) as error:

@@ -34,6 +34,10 @@ NOMINAL_MM_PER_PX = 0.2
 OTHER_IMAGES = ("Fluoro",)
 BETWEEN_ROUNDS_S = 1.0
 WAIT_FOR_CONSOLE_S = 60.0
+# A client that reads slowly is waited for; one that reads nothing for so long loses what is oldest.
+PATIENCE_S = 10.0
+LOOK_S = 0.1
+LEAST_QUEUE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ def serve(
     timing = Timing(options.speed, not options.once)
     second = options.port + 1 if options.port else 0
     with (
-        OpenIGTLinkServer("Tracker", options.port, keepalive_s=0.4) as tracker,
-        OpenIGTLinkServer("Ultrasound", second, keepalive_s=0.4) as scanner,
+        recording_server("Tracker", playlist, options.port) as tracker,
+        recording_server("Ultrasound", playlist, second) as scanner,
     ):
         text = room_toml(playlist, tracker.port, scanner.port, probe_from_image)
         options.room.parent.mkdir(parents=True, exist_ok=True)
@@ -81,9 +85,18 @@ def serve(
         part.replace(options.room)
         _await_console(tracker, scanner, ultrasound_name(playlist) is not None, stopping)
         play(playlist, faults, tracker, scanner, timing, stopping)
+        _tell_losses(tracker, scanner)
         while not stopping.wait(0.5):
             if options.while_parent and not Path(f"/proc/{options.while_parent}").exists():
                 break
+
+
+def recording_server(name: str, playlist: Playlist, port: int = 0) -> OpenIGTLinkServer:
+    """A server that loses nothing of a playlist while its clients read at all."""
+    images = (one.payload for one in playlist.messages if isinstance(one.payload, np.ndarray))
+    largest = max((pixels.nbytes for pixels in images), default=0)
+    queue_bytes = max(LEAST_QUEUE_BYTES, 4 * largest)
+    return OpenIGTLinkServer(name, port, queue_bytes=queue_bytes, keepalive_s=0.4, lossless=True)
 
 
 def image_calibration(path: Path | None) -> FloatArray | None:
@@ -154,7 +167,7 @@ def play(
     stopping: Flag,
 ) -> None:
     """Send everything at its time, once or until `stopping` is set. Drift and skew go on from
-    round to round."""
+    round to round. While a client is slow everything is later, stamped as it was due."""
     began_s, began_mono_s = time.time(), time.monotonic()
     round_s = playlist.duration_s / timing.speed + BETWEEN_ROUNDS_S
     start_s = 0.0
@@ -163,11 +176,26 @@ def play(
             wait_s = began_mono_s + sending.at_s - time.monotonic()
             if stopping.wait(max(0.0, wait_s)):
                 return
+            _await_room((tracker, scanner), stopping)
             stamp_s = skewed_s(faults, began_s + sending.due_s, began_s)
             _send(sending, stamp_s, tracker, scanner)
         if not timing.repeat:
             return
         start_s += round_s
+
+
+def _await_room(servers: tuple[OpenIGTLinkServer, ...], stopping: Flag) -> None:
+    """Until every client that reads at all has room for the next message, or it is to stop."""
+    while not all(server.await_room(LOOK_S, PATIENCE_S) for server in servers):
+        if stopping.is_set():
+            return
+
+
+def _tell_losses(*servers: OpenIGTLinkServer) -> None:
+    """Say which messages a client that stopped reading has lost."""
+    for server in servers:
+        for name, count in server.drops().items():
+            sys.stderr.write(f"replay: {count} of {name} lost: a client has stopped reading\n")
 
 
 def _send(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,7 @@ class Outbox:
 
     Beyond `limit_bytes` the oldest message of the same stream goes first, so a slow client loses
     old poses before it loses another tool. A message put with `coalesce` replaces a waiting one.
+    Nothing is lost where `await_room` is asked before each message; that is for recordings.
 
     send_now: sends what the network takes at once and returns how many bytes that was. Used when
     nothing waits: waking the writer thread would double the latency of a pose.
@@ -26,13 +28,15 @@ class Outbox:
         self._send_now = send_now
         self._rest = b""
         self._writer_busy = False
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._emptied = threading.Condition(lock), threading.Condition(lock)
         self._streams: dict[str, deque[tuple[int, bytes]]] = {}
         self._drops: dict[str, int] = {}
         self._bytes = 0
         self._next = 0
         self._closed = False
         self._quiet = False
+        self._taken_s = 0.0
 
     def put(self, stream: str, message: bytes, *, coalesce: bool = False) -> None:
         """Queue a message; never blocks on the network."""
@@ -45,10 +49,21 @@ class Outbox:
                     self._drop_oldest(stream)
             while self._streams and self._bytes + len(message) > self._limit_bytes:
                 self._drop_oldest(stream if stream in self._streams else self._oldest_stream())
+            if not self._streams:
+                self._taken_s = time.monotonic()
             self._streams.setdefault(stream, deque()).append((self._next, message))
             self._next += 1
             self._bytes += len(message)
             self._changed.notify()
+
+    def await_room(self, timeout_s: float, patience_s: float) -> bool:
+        """Whether less than half of the limit waits, after at most `timeout_s`: a message that is
+        not put with `coalesce` then pushes no other out, unless it alone takes more than the
+        other half. True too once closed, and while nothing has been taken for `patience_s`."""
+        with self._changed:
+            return self._emptied.wait_for(
+                lambda: self._has_room() or self._idle_s() > patience_s, timeout_s
+            )
 
     def take(self, timeout_s: float | None = None) -> bytes | None:
         """The oldest messages as one piece, b"" after a quiet `timeout_s`, None once closed."""
@@ -60,11 +75,13 @@ class Outbox:
                 return None
             self._writer_busy = True
             batch, size = [self._rest] if self._rest else [], len(self._rest)
-            self._rest = b""
+            self._rest, self._taken_s = b"", time.monotonic()
             while self._streams and size < _BATCH_BYTES:
                 message = self._pop(self._oldest_stream())
                 batch.append(message)
                 size += len(message)
+            if self._has_room():
+                self._emptied.notify_all()
             return b"".join(batch)
 
     def close(self) -> None:
@@ -72,6 +89,7 @@ class Outbox:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._emptied.notify_all()
 
     def drops(self) -> Mapping[str, int]:
         """Messages dropped so far, by stream."""
@@ -80,6 +98,13 @@ class Outbox:
 
     def _has_work(self) -> bool:
         return self._closed or bool(self._rest) or bool(self._streams)
+
+    def _has_room(self) -> bool:
+        return self._closed or 2 * self._bytes < self._limit_bytes
+
+    def _idle_s(self) -> float:
+        """How long what waits has been waiting without any of it being taken."""
+        return time.monotonic() - self._taken_s
 
     def _sent_at_once(self, message: bytes) -> bool:
         if self._writer_busy or self._has_work() or len(message) > _BATCH_BYTES:

@@ -41,6 +41,9 @@ class OpenIGTLinkServer:
     on their reader threads. keepalive_s: after so long without traffic, at most twice, a STATUS
     is sent, so that clients tell an idle room from a dead one; None sends nothing.
 
+    Images replace those of the same name that still wait. Where none may be lost, such as of a
+    recording: `lossless` lets them queue, and the sender asks `await_room` before each.
+
     A client gets v1 headers until it has sent a v2 header itself. May be built in any thread.
     """
 
@@ -53,8 +56,10 @@ class OpenIGTLinkServer:
         queue_bytes: int = 4 * 1024 * 1024,
         on_message: OnMessage | None = None,
         keepalive_s: float | None = None,
+        lossless: bool = False,
     ) -> None:
         self.name = name
+        self._lossless = lossless
         self._address = (host, port)
         self._queue_bytes = queue_bytes
         self._on_message = on_message
@@ -122,6 +127,16 @@ class OpenIGTLinkServer:
                 _add(total, subscriber.outbox.drops())
         return total
 
+    def await_room(self, timeout_s: float, patience_s: float) -> bool:
+        """Whether each client has taken enough that the next message pushes none out, after at
+        most `timeout_s`: one that reads slowly is waited for, one that has read nothing for
+        `patience_s` is not."""
+        deadline_s = time.monotonic() + timeout_s
+        return all(
+            subscriber.outbox.await_room(max(0.0, deadline_s - time.monotonic()), patience_s)
+            for subscriber in self._subscribers
+        )
+
     def fault(self) -> str | None:
         """The last failure of this side (a receiver that raised), or None."""
         return self._fault
@@ -171,7 +186,7 @@ class OpenIGTLinkServer:
         def pack(version: int) -> bytes:
             return pack_image(name, pixels, parent_from_pixel, stamp_s, version=version)
 
-        self._deliver(name, pack, coalesce=True)
+        self._deliver(name, pack, coalesce=not self._lossless)
 
     def send_text(self, name: str, text: str, *, timestamp_s: float | None = None) -> None:
         """Send a STRING. Raises MessageError."""

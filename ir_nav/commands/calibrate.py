@@ -1,15 +1,20 @@
-"""`ir-nav calibrate`: a tool's tip, a probe's image, a tracker's delay, from recordings."""
+"""`ir-nav calibrate`: a tool's tip, a phantom's place, a probe's image, a tracker's delay."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ir_nav.commands.outcome import error_rows, finish
 from ir_nav.geometry import FloatArray
+from ir_nav.tracking.calibration.calibration_file import CalibrationKind, stamped
 from ir_nav.tracking.calibration.result import CalibrationError
+
+if TYPE_CHECKING:
+    from ir_nav.tracking.calibration.phantom import Phantom
 
 Commands = argparse._SubParsersAction
 _CORNERS = {
@@ -21,9 +26,12 @@ _CORNERS = {
 
 
 def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("calibrate", help="calibrate a tool, a probe or a delay")
+    parser = commands.add_parser(
+        "calibrate", help="calibrate a tool, a phantom, a probe or a delay"
+    )
     kinds = parser.add_subparsers(required=True, metavar="WHAT")
     _add_pivot(kinds)
+    _add_phantom(kinds)
     _add_probe(kinds)
     _add_delay(kinds)
 
@@ -40,12 +48,25 @@ def _add_pivot(kinds: Commands[argparse.ArgumentParser]) -> None:
     command.set_defaults(run=_pivot)
 
 
+def _add_phantom(kinds: Commands[argparse.ArgumentParser]) -> None:
+    command = kinds.add_parser("phantom", help="where a phantom lies, its landmarks touched")
+    add = command.add_argument
+    add("recording", type=Path, metavar="RECORDING", help="poses of the stylus (.igs.mha)")
+    add("--phantom", type=Path, required=True, metavar="FILE", help="JSON or Plus device set")
+    add("--tool", default="Stylus", metavar="NAME")
+    add("--reference", default="Reference", metavar="NAME", help="body fixed to the phantom")
+    add("--tip", type=Path, required=True, metavar="FILE", help="pivot JSON or Plus device set")
+    add("--out", type=Path, required=True, metavar="FILE.json")
+    command.set_defaults(run=_phantom)
+
+
 def _add_probe(kinds: Commands[argparse.ArgumentParser]) -> None:
     command = kinds.add_parser("probe", help="where the image is at the probe, from N-wires")
     add = command.add_argument
     add("calibration", type=Path, metavar="CALIBRATION", help="tracked images (.igs.mha)")
     add("validation", type=Path, metavar="VALIDATION", help="other tracked images of the phantom")
     add("--phantom", type=Path, required=True, metavar="FILE", help="JSON or Plus device set")
+    add("--registration", type=Path, metavar="P.json", help="of `calibrate phantom`")
     add("--mm-per-px", type=float, help="nominal scale of the image, within 15 %%")
     add("--first-wire", choices=_CORNERS, help="its corner, if the phantom looks alike from behind")
     add("--square", action="store_true", help="keep the image's axes at right angles")
@@ -77,7 +98,8 @@ def _pivot(options: argparse.Namespace) -> int:
     wanted = (since_s >= options.begin) & (since_s <= options.end)
     used = np.flatnonzero(track.seen & wanted)
     pivot = calibrate_pivot(track.poses[used])
-    data = pivot_json(pivot, used, tuple(one for one in track.unseen if wanted[one.index]))
+    found = pivot_json(pivot, used, tuple(one for one in track.unseen if wanted[one.index]))
+    data = stamped(found, CalibrationKind.PIVOT, options.tool)
     rows = [
         ("Tip", _point(pivot.tip_mm) if pivot.accepted else "not known"),
         ("Tip, standard error", f"{pivot.tip_error_mm:.3f} mm" if pivot.accepted else "not known"),
@@ -89,6 +111,56 @@ def _pivot(options: argparse.Namespace) -> int:
     return finish(f"Pivot calibration: {options.tool}", rows, data, options.out)
 
 
+def _phantom(options: argparse.Namespace) -> int:
+    from devices.recordings import read_recording
+    from ir_nav.tracking.calibration import find_dwells
+    from ir_nav.tracking.calibration.landmark_recording import match_phantom
+    from ir_nav.tracking.calibration.phantom import read_phantom
+    from ir_nav.tracking.calibration.phantom_json import phantom_json
+    from ir_nav.tracking.recorded_track import recorded_track
+
+    phantom = read_phantom(options.phantom)
+    names = phantom.landmark_names
+    if not names:
+        raise CalibrationError(f"{options.phantom}: names no landmarks, add them to the phantom")
+    tip_mm = _tip_mm(options.tip, options.tool)
+    track = recorded_track(read_recording(options.recording), options.tool, options.reference)
+    dwells = find_dwells(track.times_s[track.seen], track.poses[track.seen], tip_mm)
+    found = match_phantom(phantom.landmarks_mm, [dwell.point_mm for dwell in dwells])
+    worst = int(np.argmax(found.residuals_mm))
+    data = stamped(phantom_json(found, names), CalibrationKind.PHANTOM, options.reference)
+    rows = [
+        ("Phantom", phantom.name),
+        ("Landmarks touched", f"{len(found.landmarks)} of {len(names)}"),
+        *error_rows("Residual", found.error_mm, "mm"),
+        (
+            "Fits worst",
+            f"{names[found.landmarks[worst]]}, {found.residuals_mm[worst]:.3f} mm",
+        ),
+        ("Origin in the reference", _point(found.reference_from_phantom[:3, 3])),
+    ]
+    return finish(f"Phantom registration: {options.reference}", rows, data, options.out)
+
+
+def _tip_mm(path: Path, tool: str) -> FloatArray:
+    """(3,) in the tool: out of a pivot's file, or a Plus device set."""
+    from ir_nav.tracking.calibration.calibration_file import read_calibration
+    from ir_nav.tracking.calibration.pivot import PivotCalibration
+    from ir_nav.tracking.plus_device_set import read_device_set
+
+    if path.suffix.lower() == ".xml":
+        try:
+            return read_device_set(path).transform(f"{tool}Tip", tool)[:3, 3]
+        except CalibrationError as error:
+            raise CalibrationError(f"{path}: {error}") from None
+    file = read_calibration(path)
+    if not isinstance(file.result, PivotCalibration):
+        raise CalibrationError(f"{path}: a {file.kind} calibration; the tip's pivot is wanted")
+    if file.tool is not None and file.tool.casefold() != tool.casefold():
+        raise CalibrationError(f"{path}: made for {file.tool}, not for {tool}")
+    return file.result.tip_mm
+
+
 def _probe(options: argparse.Namespace) -> int:
     from devices.recordings import read_recording
     from ir_nav.tracking.calibration.nwire import calibrate_probe, validate_probe
@@ -98,6 +170,8 @@ def _probe(options: argparse.Namespace) -> int:
     from ir_nav.tracking.recorded_track import recorded_track
 
     phantom = read_phantom(options.phantom)
+    if options.registration is not None:
+        phantom = registered(phantom, options.registration)
     mm_per_px = options.mm_per_px or _nominal_scale(options.phantom)
     corner = None if options.first_wire is None else Corner[_CORNERS[options.first_wire]]
     seen = []
@@ -127,7 +201,8 @@ def _probe(options: argparse.Namespace) -> int:
         ("Left out, validation", str(len(result.rejected_validation))),
     ]
     title = f"Probe calibration: {options.tool}"
-    return finish(title, rows, probe_calibration_json(result), options.out)
+    data = stamped(probe_calibration_json(result), CalibrationKind.PROBE, options.tool)
+    return finish(title, rows, data, options.out)
 
 
 def _delay(options: argparse.Namespace) -> int:
@@ -161,7 +236,19 @@ def _delay(options: argparse.Namespace) -> int:
         ("Images used", str(delay.used)),
         ("Images left out", str(len(delay.rejected))),
     ]
-    return finish("Delay of the tracker", rows, delay_json(delay), options.out)
+    data = stamped(delay_json(delay), CalibrationKind.DELAY, options.tool)
+    return finish("Delay of the tracker", rows, data, options.out)
+
+
+def registered(phantom: Phantom, path: Path) -> Phantom:
+    """The phantom where `calibrate phantom` found it; CalibrationError for another file."""
+    from ir_nav.tracking.calibration.calibration_file import read_calibration
+    from ir_nav.tracking.calibration.landmark_recording import PhantomRegistration
+
+    file = read_calibration(path)
+    if not isinstance(file.result, PhantomRegistration):
+        raise CalibrationError(f"{path}: a {file.kind} calibration; a phantom's is wanted")
+    return phantom.registered(file.result.reference_from_phantom)
 
 
 def _nominal_scale(phantom: Path) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ir_nav import RESEARCH_LABEL
-from ir_nav.tracking.calibration.result import CalibrationError, ErrorStatistics
+from ir_nav.tracking.calibration.calibration_file import write_calibration
+from ir_nav.tracking.calibration.result import ErrorStatistics
 
 ACCEPTED, REFUSED = 0, 3
 Row = tuple[str, str]
@@ -30,11 +30,7 @@ def finish(title: str, rows: Iterable[Row], data: dict[str, Any], out: Path) -> 
 
 def write_json(out: Path, data: dict[str, Any]) -> None:
     """Whole or not at all; CalibrationError when the place cannot be written to."""
-    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    try:
-        write_whole(out, text.encode("utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"{out}: cannot be written ({error.strerror})") from None
+    write_calibration(out, data)
 
 
 def write_whole(out: Path, data: bytes) -> None:

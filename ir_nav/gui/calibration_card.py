@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton
+from pathlib import Path
+
+from PyQt6.QtWidgets import QPushButton
 
 from ir_nav.gui.calibration_view import CalibrationView
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, button, label, set_kind, set_mood
+from ir_nav.gui.forms import button
+from ir_nav.gui.guided_card import GuidedCard, age_words, sentence
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
-from ir_nav.session.session import Session
 from ir_nav.session.state import Role
 from ir_nav.tracking.calibration.pivot import (
     MIN_PIVOT_SPAN_DEG,
@@ -22,81 +24,78 @@ ENOUGH_POSES = 6 * MIN_POSES
 POSES_A_PICTURE = 40
 
 
-class CalibrationCard(Card):
+class CalibrationCard(GuidedCard):
     """One tool: pivot, spin where it needs one, and what came of it."""
 
     def __init__(self, desk: Desk, role: Role) -> None:
-        super().__init__(role.value.capitalize())
-        self._desk = desk
-        self._session: Session = desk.session
+        self._view = CalibrationView(f"{role} calibration picture")
+        super().__init__(desk, str(role), self._view)
         self._role = role
-        self._result = label("Not calibrated", "big", name=f"{role}_result")
-        self._detail = label("", "body", name=f"{role}_detail")
-        self._picture = CalibrationView(f"{role} calibration picture")
         self._drawn = (0, 0)
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        self._progress.setTextVisible(False)
-        self._progress.setAccessibleName(f"{role} calibration progress")
         kinds = [CollectionKind.PIVOT]
         if role is Role.NEEDLE:
             kinds.append(CollectionKind.SPIN)
         self._buttons = {kind: self._button(kind) for kind in kinds}
-        self._cancel = button(f"cancel_{role}", "Cancel", self._session.cancel_collection)
-        self._undo = button(
-            f"undo_{role}_calibration",
-            "Undo",
-            self.undo,
-            kind="small",
-            tip="Back to the calibration before",
-        )
-        self._undo.setAccessibleName(f"Undo {role} calibration")
-        self._age = label("", "note", name=f"{role}_age")
-        self.add(self._result, self._detail, self._progress)
-        row = QHBoxLayout()
-        row.addWidget(self._age, 1)
-        row.addWidget(self._undo, 0)
-        self.column.addLayout(row)
-        self.column.addWidget(self._picture, 1)
-        self.add_row(*self._buttons.values(), self._cancel)
+        self.build(*self._buttons.values())
 
     def toggle(self, kind: CollectionKind) -> None:
         """Start gathering poses, or finish when this is under way."""
         running = self._running()
         if running is not None and running.kind is kind:
-            self._desk.attempt(self._session.finish_collection)
+            self.desk.attempt(self.session.finish_collection)
         else:
-            self._desk.attempt(lambda: self._session.start_collection(kind, self._role))
+            self.desk.attempt(lambda: self.session.start_collection(kind, self._role))
+
+    def cancel(self) -> None:
+        self.session.cancel_collection()
 
     def undo(self) -> None:
-        """Back to the calibration before."""
         done = f"The {self._role} has its calibration from before"
-        self._desk.attempt(lambda: self._session.undo_calibration(self._role), done)
+        self.desk.attempt(lambda: self.session.undo_calibration(self._role), done)
 
-    def set_small(self, small: bool) -> None:
-        """Fit a small screen: what came of it in smaller type."""
-        set_kind(self._result, "title" if small else "big")
+    def load(self, path: Path) -> None:
+        done = f"The {self._role} has the tip of {path.name}"
+        self.desk.attempt(lambda: self.session.load_calibration(self._role, path), done)
+
+    def save(self, path: Path) -> None:
+        self.desk.attempt(
+            lambda: self.session.save_calibration(self._role, path), f"Saved {path.name}"
+        )
+
+    def summary(self) -> str:
+        found = self._found()
+        if self._running() is not None:
+            return "running"
+        if found.expired is not None:
+            return "expired"
+        if found.pivot is not None and found.tool_from_tip is not None:
+            return f"✓ {found.pivot.rms_mm:.2f} mm"
+        if _refused(found):
+            return "refused"
+        return "to do" if found.pivot is None else "to spin"
 
     def show_calibration(self, now_s: float) -> None:
-        """Draw where it stands at `now_s` (Unix time)."""
         running = self._running()
         for kind, made in self._buttons.items():
             under_way = running is not None and running.kind is kind
             made.setText(f"Finish {kind}" if under_way else f"Start {kind}")
             made.setAccessibleName(made.text())
-        self._cancel.setVisible(running is not None)
-        self._progress.setVisible(running is not None)
-        needle = self._role is Role.NEEDLE
-        found = self._session.needle if needle else self._session.stylus
-        self._undo.setVisible(running is None)
-        self._undo.setEnabled(found.before is not None)
-        self._age.setVisible(running is None)
+        found = self._found()
+        self.show_running(running is not None)
+        self.undo_button.setEnabled(found.before is not None)
+        self.save_button.setEnabled(found.pivot is not None and found.file is None)
         if running is not None:
+            self.say_age("", expired=False)
             self._show_running(running)
             return
-        self._age.setText(age_words(found, now_s))
-        set_mood(self._age, "bad" if found.expired else "quiet")
+        left_s = found.expires_in_s(now_s)
+        words = age_words(found.made_s, left_s, now_s, found.file)
+        self.say_age(words, expired=found.expired is not None)
         self._show_result(found)
+
+    def _found(self) -> ToolCalibration:
+        needle = self._role is Role.NEEDLE
+        return self.session.needle if needle else self.session.stylus
 
     def _button(self, kind: CollectionKind) -> QPushButton:
         return button(
@@ -104,57 +103,37 @@ class CalibrationCard(Card):
         )
 
     def _running(self) -> Collection | None:
-        found = self._session.collection
+        found = self.session.collection
         return found if found is not None and found.role is self._role else None
 
     def _show_running(self, running: Collection) -> None:
         wanted = MIN_PIVOT_SPAN_DEG if running.kind is CollectionKind.PIVOT else MIN_SPIN_SPAN_DEG
-        self._result.setText(f"{running.count} poses · {running.span_deg:.0f}°")
-        set_mood(self._result, "")
         # Working the turns out costs more the more there are: anew for each few poses.
         drawn = (id(running), running.count // POSES_A_PICTURE)
         if running.count and drawn != self._drawn:
             self._drawn = drawn
-            self._picture.show_running(turned_deg(running.matrices()))
-        self._detail.setText(f"{_HOW[running.kind]}: at least {MIN_POSES} poses over {wanted:g}°")
+            self._view.show_running(turned_deg(running.matrices()))
+        self.say(
+            f"{running.count} poses · {running.span_deg:.0f}°",
+            f"{_HOW[running.kind]}: at least {MIN_POSES} poses over {wanted:g}°",
+        )
         part = min(running.count / ENOUGH_POSES, running.span_deg / (1.5 * wanted), 1.0)
-        self._progress.setValue(round(100 * part))
+        self.bar.setValue(round(100 * part))
 
     def _show_result(self, found: ToolCalibration) -> None:
         self._drawn = (0, 0)
-        self._picture.show_pivot(found.pivot)
-        if found.pivot is None:
-            self._result.setText("Not calibrated")
-            set_mood(self._result, "")
-        else:
-            self._result.setText(f"{found.pivot.rms_mm:.2f} mm residual")
-        missing = found.missing()
-        accepted = found.tool_from_tip is not None
-        if found.pivot is not None:
-            set_mood(self._result, "good" if accepted else "bad" if _refused(found) else "")
-        words = _detail(found)
-        if missing is not None and not _refused(found):
+        self._view.show_pivot(found.pivot)
+        words, missing = _detail(found), found.missing()
+        accepted, refused = found.tool_from_tip is not None, _refused(found)
+        if missing is not None and not refused:
             kind = CollectionKind.PIVOT if found.pivot is None else CollectionKind.SPIN
             missing = f"{missing}. {_HOW[kind]}." + (f"\n{words}" if words else "")
-        self._detail.setText(f"✓ Accepted. {words}" if accepted else _upper(missing or words))
-        set_mood(self._detail, "bad" if _refused(found) else "")
-
-
-def age_words(found: ToolCalibration, now_s: float) -> str:
-    """When it was made and how long it holds; '' where that is not known."""
-    left_s = found.expires_in_s(now_s)
-    if found.made_s is None or left_s is None:
-        return ""
-    age_s = now_s - found.made_s
-    made = f"Made {_span(age_s)} ago" if age_s >= 60.0 else "Made just now"
-    return f"{made}, expires in {_span(left_s)}" if left_s > 0.0 else f"{made}, expired"
-
-
-def _span(seconds: float) -> str:
-    minutes = int(max(seconds, 0.0) // 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes % 60 else f"{minutes // 60} h"
+        detail = f"✓ Accepted. {words}" if accepted else sentence(missing or words)
+        if found.pivot is None:
+            self.say("Not calibrated", detail)
+        else:
+            mood = "good" if accepted else "bad" if refused else ""
+            self.say(f"{found.pivot.rms_mm:.2f} mm residual", detail, mood)
 
 
 _HOW = {
@@ -181,7 +160,3 @@ def _detail(found: ToolCalibration) -> str:
     if found.spin is not None:
         parts.append(f"shaft to {found.spin.rms_deg:.2f}°")
     return ", ".join(parts)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

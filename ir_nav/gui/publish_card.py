@@ -1,4 +1,4 @@
-"""The switch that lets other programs follow along, with its port and who listens."""
+"""The switch that lets other programs follow along, with its address and who listens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from PyQt6.QtWidgets import QLineEdit
 
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.forms import Card, button, label, set_mood
-from ir_nav.session.errors import SessionError
+from ir_nav.session.publish_address import EVERYWHERE, LOOPBACK, READ_ALONG, read_address
+from ir_nav.session.publishing import PublishStatus
 
 PORT_PX = 92
 
@@ -33,13 +34,21 @@ class PublishCard(Card):
         self._port.setToolTip("Port, 1 to 65535; 3D Slicer expects 18944")
         self._port.setValidator(QIntValidator(1, 65535, self))
         self._port.setFixedWidth(PORT_PX)
+        self._host = QLineEdit(self._publisher.status().address.host)
+        self._host.setObjectName("publish_host")
+        self._host.setAccessibleName("Address to publish at")
+        self._host.setToolTip(
+            f"{LOOPBACK}: only programs on this computer. Another address of this computer, or "
+            f"{EVERYWHERE} for all: {READ_ALONG}"
+        )
         self._note = label("", name="publish_note")
         self.add_row(self._switch, self._port)
+        self.add_row(label("At address", "quiet"), self._host)
         self.add(self._note)
         self.show_status()
 
     def toggle(self) -> None:
-        """Switch it on at the port that is typed in, or off."""
+        """Switch it on at the address that is typed in, or off."""
         if self._publisher.status().on:
             self._publisher.stop()
         else:
@@ -52,21 +61,30 @@ class PublishCard(Card):
         self._switch.setChecked(status.on)
         self._switch.setText("Stop publishing" if status.on else "Publish")
         self._switch.setAccessibleName(self._switch.text())
-        self._port.setEnabled(not status.on)
-        if status.on and self._port.text() != str(status.port):
-            self._port.setText(str(status.port))
+        for field, text in ((self._port, str(status.port)), (self._host, status.address.host)):
+            field.setEnabled(not status.on)
+            if status.on and field.text() != text:
+                field.setText(text)
         if status.reason is not None:
             words = status.reason[:1].upper() + status.reason[1:]
         elif status.on:
             count = f"{status.clients} client{'s' if status.clients != 1 else ''}"
-            words = f"On port {status.port} of this computer, {count}"
+            words = status.address.words
+            words = f"{words[:1].upper()}{words[1:]}, {count}"
         else:
             words = "Off: 3D Slicer could follow tip and plan"
         self._note.setText(words)
-        set_mood(self._note, "bad" if status.reason else "good" if status.clients else "")
+        set_mood(self._note, _mood(status))
 
     def _start(self) -> None:
-        text = self._port.text()
-        if not text.isdecimal() or not 1 <= int(text) <= 65535:
-            raise SessionError("a port is a number from 1 to 65535")
-        self._publisher.start(int(text))
+        host = self._host.text().strip()
+        address = read_address(f"{host}:{self._port.text()}" if host else self._port.text())
+        self._publisher.start(address.port, address.host)
+
+
+def _mood(status: PublishStatus) -> str:
+    if status.reason:
+        return "bad"
+    if status.on and not status.address.only_here:
+        return "warn"
+    return "good" if status.clients else ""

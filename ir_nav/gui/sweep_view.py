@@ -16,8 +16,12 @@ from ir_nav.gui import theme
 from ir_nav.gui.live_frame import to_grey
 from ir_nav.gui.paint import draw_scale_bar, grey_image
 from ir_nav.gui.picture import Picture
-from ir_nav.session.state import UltrasoundState
+from ir_nav.session.session import Session
+from ir_nav.session.state import Source
+from ir_nav.session.streams import Streams
+from ir_nav.session.swept_frames import Sweep, SweptFrame
 
+NOTE = "drag to turn"
 KEPT_FRAMES = 512
 DRAWN_FRAMES = 48
 MIN_SHIFT_MM = 0.4
@@ -42,7 +46,10 @@ class SweepView(Picture):
     """Keeps the last frames and draws those that lie apart."""
 
     def __init__(self, title: str = "Frames in space") -> None:
-        super().__init__(title, "drag to turn")
+        super().__init__(title, NOTE)
+        self._name = title
+        self._streams: Streams | None = None
+        self._sweep: Sweep | None = None
         self._frames: deque[PlacedFrame] = deque(maxlen=KEPT_FRAMES)
         self._reason: str | None = "No ultrasound frame with a pose yet"
         self._turn = rotation_from_vector(np.radians((-62.0, 0.0, 0.0))) @ rotation_from_vector(
@@ -56,19 +63,30 @@ class SweepView(Picture):
         """What is kept, oldest first."""
         return tuple(self._frames)
 
-    def show_frame(self, state: UltrasoundState | None) -> None:
-        """Add the newest frame once its place is known."""
-        if state is None or state.reference_from_image is None:
-            reason = None if state is None else state.reason
-            if not self._frames and reason != self._reason and reason is not None:
-                self._reason = reason
-                self.update()
-            return
-        newest = self._frames[-1] if self._frames else None
-        if newest is not None and newest.sample is state.frame:
-            return
-        self._frames.append(_place(state.frame, state.reference_from_image))
-        self.update()
+    def follow(self, session: Session, now_s: float) -> None:
+        """Add every frame that the room has sent since the last call; the screen need not have
+        shown it."""
+        room, streams = session.room, session.streams
+        if streams is not self._streams:
+            self._streams = streams
+            entry = None if room is None else room.ultrasound
+            self._sweep = Sweep(entry, streams) if entry is not None and streams else None
+        if self._sweep is not None:
+            self.add(self._sweep.gather(now_s, session.scanner.use))
+            # Of a live room nothing is kept for a page that is not open.
+            lost = 0 if room is None or room.source is not Source.REPLAY else self._sweep.lost
+            self.set_title(self._name, f"{lost} frames not drawn" if lost else NOTE)
+
+    def add(self, frames: tuple[SweptFrame, ...]) -> None:
+        """Draw these too, where they lie; of those without a place the reason, in an empty
+        view."""
+        for one in frames:
+            if one.reference_from_image is not None:
+                self._frames.append(_place(one.frame, one.reference_from_image))
+            else:
+                self._reason = one.reason
+        if frames:
+            self.update()
 
     def forget(self) -> None:
         """Start with an empty space."""

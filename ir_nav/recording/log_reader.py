@@ -13,7 +13,7 @@ import numpy as np
 
 from ir_nav.geometry import FloatArray, read_only
 from ir_nav.recording.records import Event, EventKind, LogError
-from ir_nav.recording.schema import FORMAT
+from ir_nav.recording.schema import READ_FORMATS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ def read_log(path: Path) -> LogContents:
     """Read a log; LogError when it is none, or of a newer format."""
     with _opened(path) as connection:
         meta = dict(connection.execute("SELECT key, value FROM meta"))
-        if meta.get("format") != str(FORMAT):
+        if meta.get("format") not in READ_FORMATS:
             raise LogError(f"{path}: log format {meta.get('format')} is not known here: update")
         return LogContents(
             path,

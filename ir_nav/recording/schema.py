@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-FORMAT = 1
+# 2 has events of kind "quality", which readers of 1 do not know; the tables are the same.
+FORMAT = 2
+READ_FORMATS = ("1", "2")
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -68,7 +68,8 @@ class ToolCalibration:
 
     pivot_s, spin_s: when each was made (Unix time), None where that is not known: then it does
     not expire. expired: a part is older than CALIBRATION_LIFE_S, see `aged`. before: the
-    calibration that this one took the place of.
+    calibration that this one took the place of. file: name of the file that the pivot was loaded
+    from, None where it was measured here.
     """
 
     pivot: PivotCalibration | None = None
@@ -78,6 +79,7 @@ class ToolCalibration:
     spin_s: float | None = None
     expired: CollectionKind | None = None
     before: ToolCalibration | None = None
+    file: str | None = None
 
     @property
     def tool_from_tip(self) -> FloatArray | None:
@@ -122,9 +124,17 @@ class ToolCalibration:
         """This calibration with a collection worked in that was finished at `now_s`."""
         poses = collection.matrices()
         if collection.kind is CollectionKind.PIVOT:
-            new = replace(self, pivot=calibrate_pivot(poses), pivot_s=now_s, before=self)
+            pivot = calibrate_pivot(poses)
+            new = replace(self, pivot=pivot, pivot_s=now_s, before=self, file=None)
         else:
             new = replace(self, spin=calibrate_spin(poses), spin_s=now_s, before=self)
+        return new.aged(now_s)
+
+    def loaded(
+        self, pivot: PivotCalibration, file: str, made_s: float, now_s: float
+    ) -> ToolCalibration:
+        """This calibration with a pivot in it that was loaded from a file."""
+        new = replace(self, pivot=pivot, pivot_s=made_s, before=self, file=file)
         return new.aged(now_s)
 
 

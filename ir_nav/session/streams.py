@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+from typing import TypeVar
 
-from devices.contract import ImageSample, PoseSample, PoseStatus, Sample
+from devices.contract import ImageSample, PoseSample, PoseStatus, Sample, TextSample
+from devices.debounce import SAMPLE_NAME as PEDAL
 from ir_nav.recording import NeedleLog
 from ir_nav.session.device_clock import DeviceClock
+from ir_nav.session.device_entries import KeyboardPedalEntry, PedalEntry, may_smooth
+from ir_nav.session.frame_queue import KEPT_BYTES, FrameQueue
+from ir_nav.session.pedal_presses import PedalPresses
 from ir_nav.session.room import Room
 from ir_nav.session.state import Role, ToolState, ToolStatus
+from ir_nav.session.steady_stamps import SteadyStamps
 from ir_nav.tracking import PoseBuffer
 from ir_nav.tracking.quality import QualityReport, StreamQuality
+from ir_nav.tracking.stamp_filter import StampReport
 
 STALE_AFTER_S = 0.25
 KEPT_FRAMES = 8
+
+S = TypeVar("S", PoseSample, ImageSample)
 
 _STATES = {
     "ok": ToolState.OK,
@@ -33,11 +43,16 @@ class ImageBuffer:
         self._frames: deque[ImageSample] = deque(maxlen=KEPT_FRAMES)
         self._arrivals: deque[float] = deque(maxlen=128)
         self._lock = Lock()
+        # Told of every frame on the reader thread; must be quick. None: nobody listens.
+        self.follower: Callable[[ImageSample], None] | None = None
 
     def push(self, frame: ImageSample) -> None:
         with self._lock:
             self._frames.append(frame)
             self._arrivals.append(frame.received_s)
+        follower = self.follower
+        if follower is not None:
+            follower(frame)
 
     def newest_first(self) -> tuple[ImageSample, ...]:
         with self._lock:
@@ -55,7 +70,8 @@ class StreamReport:
 
     stream: as it travels on the wire. name: for people. device: of the room file. role: of the
     tool, None for images. unknown: the tracker sends this tool's poses without saying whether
-    they are good; such poses count as valid in `quality`.
+    they are good; such poses count as valid in `quality`. stamps: how its time stamps jitter;
+    None until that is known.
     """
 
     stream: str
@@ -64,6 +80,7 @@ class StreamReport:
     role: Role | None
     unknown: bool
     quality: QualityReport
+    stamps: StampReport | None = None
 
 
 class Streams:
@@ -75,6 +92,10 @@ class Streams:
         self.poses = {role: PoseBuffer(self._names[role]) for role in self._names}
         self.ultrasound = ImageBuffer()
         self.fluoro = ImageBuffer()
+        self.swept = FrameQueue(KEPT_BYTES[room.source])
+        # A recording's pedal was answered when it was recorded.
+        pedals = any(isinstance(one, PedalEntry | KeyboardPedalEntry) for one in room.devices)
+        self.pedal = PedalPresses() if pedals else None
         self._ultrasound_name = room.ultrasound.image if room.ultrasound else None
         self._fluoro_name = room.fluoro.image if room.fluoro else None
         self.log: NeedleLog | None = None
@@ -90,25 +111,34 @@ class Streams:
         clocks = {device: DeviceClock() for _, _, device, _ in self._listed}
         self._clocks = {stream: clocks[device] for stream, _, device, _ in self._listed}
         self._qualities = {stream: StreamQuality() for stream, *_ in self._listed}
+        smoothed = {device.name for device in room.devices if may_smooth(device)}
+        self._stamps = SteadyStamps(
+            stream for stream, _, device, _ in self._listed if device in smoothed
+        )
 
     def take(self, sample: Sample) -> None:
-        """Log a sample as it came, and put it, on our clock, where the tick looks."""
+        """Log a sample as it came, and put it, its stamp steadied and on our clock, where the
+        tick looks."""
         log = self.log
         if log is not None:
             log.sample(sample)
         if isinstance(sample, PoseSample):
             role = self._roles.get(sample.name)
             if role is not None:
-                self.poses[role].push(self._clocks[sample.name].ours(sample))
+                self.poses[role].push(self._timed(sample))
                 # A pose of unknown status is a pose: only what cannot be used counts as invalid.
                 status = PoseStatus.OK if sample.matrix is not None else sample.status
                 self._judge(sample, status)
         elif isinstance(sample, ImageSample):
             self._judge(sample, PoseStatus.OK)
             if sample.name == self._ultrasound_name:
-                self.ultrasound.push(self._clocks[sample.name].ours(sample))
+                frame = self._timed(sample)
+                self.ultrasound.push(frame)
+                self.swept.put(frame)
             elif sample.name == self._fluoro_name:
-                self.fluoro.push(self._clocks[sample.name].ours(sample))
+                self.fluoro.push(self._timed(sample))
+        elif self.pedal is not None and isinstance(sample, TextSample) and sample.name == PEDAL:
+            self.pedal.turn(sample)
 
     def quality(self, now_s: float) -> tuple[StreamReport, ...]:
         """Each stream's last seconds up to `now_s` (Unix time), tools first. Costs about 0.1 ms
@@ -118,7 +148,8 @@ class Streams:
             newest = None if role is None else self.poses[role].latest()
             unknown = newest is not None and newest.status is PoseStatus.UNKNOWN
             report = self._qualities[stream].report(now_s)
-            reports.append(StreamReport(stream, name, device, role, unknown, report))
+            stamps = self._stamps.report(stream)
+            reports.append(StreamReport(stream, name, device, role, unknown, report, stamps))
         return tuple(reports)
 
     def tool_status(self, role: Role, newest: PoseSample | None, now_s: float) -> ToolStatus:
@@ -133,6 +164,9 @@ class Streams:
         if newest.matrix is None:
             return ToolStatus(role, name, _STATES[newest.status], self._unseen_s(role, now_s))
         return ToolStatus(role, name, _STATES[newest.status], age_s)
+
+    def _timed(self, sample: S) -> S:
+        return self._clocks[sample.name].ours(self._stamps.steadied(sample))
 
     def _judge(self, sample: PoseSample | ImageSample, status: PoseStatus) -> None:
         quality = self._qualities.get(sample.name)

@@ -100,27 +100,26 @@ def _unheard(words: str) -> None:
     return None
 
 
-class LandmarkTouching:
-    """Fiducials touched one after the other, and the fit of what was touched so far.
+class Touching:
+    """Named points touched one after the other; a subclass fits what was touched so far.
 
-    fiducials: in the order they are touched; none makes an idle one. track(since_s): stylus tip
-    positions (n, 3) in `reference`, mm, and arrival times (n,). on_no_fit is told why points
-    were not fitted. doubt: why the place at which the tip rested last was not taken, or None.
+    names, positions_mm (n, 3): points in the order they are touched, in their own frame; none
+    makes an idle one. track(since_s): stylus tip positions (n, 3) in `reference`, mm, and
+    arrival times (n,). doubt: why the place at which the tip rested last was not taken, or None.
     """
 
+    what = "fiducial"
+    where = "in the CT"
+    max_misfit_mm = MAX_MISFIT_MM
+
     def __init__(
-        self,
-        fiducials: tuple[Fiducial, ...] = (),
-        track: Track = _no_track,
-        now_s: float = 0.0,
-        on_no_fit: Callable[[str], None] = _unheard,
+        self, names: tuple[str, ...], positions_mm: FloatArray, track: Track, now_s: float
     ) -> None:
-        self.fiducials = fiducials
-        self.touches: tuple[Touch | None, ...] = (None,) * len(fiducials)
-        self.candidate: LandmarkRegistration | None = None
-        self.active = bool(fiducials)
+        self.names = names
+        self.positions_mm = positions_mm
+        self.touches: tuple[Touch | None, ...] = (None,) * len(names)
+        self.active = bool(names)
         self._track = track
-        self._on_no_fit = on_no_fit
         self._from_s = now_s
         tip = self._tip_at(now_s)
         # Where the stylus lies before the first touch is its tray, not a fiducial.
@@ -157,14 +156,14 @@ class LandmarkTouching:
 
         SessionError when it moves.
         """
-        if not self.fiducials:
+        if not self.names:
             raise SessionError("start touching first")
         if self.next_index is None:
-            raise SessionError("every fiducial was touched")
+            raise SessionError(f"every {self.what} was touched")
         tips, times_s = self._track(max(self._from_s, now_s - DWELL_S - LATEST_POSE_S))
         touch = _window(tips, times_s, float(times_s[-1])) if len(times_s) else None
         if touch is None:
-            raise SessionError("hold the stylus still on the fiducial")
+            raise SessionError(f"hold the stylus still on the {self.what}")
         self._take(touch, now_s)
 
     def undo(self, now_s: float) -> None:
@@ -172,8 +171,12 @@ class LandmarkTouching:
         taken = [index for index, touch in enumerate(self.touches) if touch is not None]
         if not taken:
             raise SessionError("no point was touched yet")
+        self.redo(taken[-1], now_s)
+
+    def redo(self, index: int, now_s: float) -> None:
+        """Take back one point: it is touched next, and counts again once the stylus was lifted."""
         touches = list(self.touches)
-        undone, touches[taken[-1]] = touches[taken[-1]], None
+        undone, touches[index] = touches[index], None
         self.touches, self.active, self.doubt = tuple(touches), True, None
         self._from_s = self._looked_s = now_s
         self._undone_at_mm = None if undone is None else undone.reference_mm
@@ -211,19 +214,19 @@ class LandmarkTouching:
         return all(_apart(place, touch.reference_mm) for place in known)
 
     def _doubt(self, touch: Touch) -> str | None:
-        """Distances between fiducials are the same in the CT and on the patient, nearly."""
+        """Distances between the points are the same in their own frame and as touched, nearly."""
         index = self.next_index
         assert index is not None
-        fiducial = self.fiducials[index]
-        for other, taken in zip(self.fiducials, self.touches, strict=True):
+        for other, taken in enumerate(self.touches):
             if taken is None:
                 continue
-            planned = float(np.linalg.norm(np.subtract(fiducial.ct_mm, other.ct_mm)))
+            apart_mm = self.positions_mm[index] - self.positions_mm[other]
+            planned = float(np.linalg.norm(apart_mm))
             found = float(np.linalg.norm(touch.reference_mm - taken.reference_mm))
-            if abs(found - planned) > MAX_MISFIT_MM:
+            if abs(found - planned) > self.max_misfit_mm:
                 return (
-                    f"This is {found:.0f} mm from {other.name}; {fiducial.name} is "
-                    f"{planned:.0f} mm from it in the CT"
+                    f"This is {found:.0f} mm from {self.names[other]}; {self.names[index]} is "
+                    f"{planned:.0f} mm from it {self.where}"
                 )
         return None
 
@@ -237,21 +240,45 @@ class LandmarkTouching:
         self._from_s = self._looked_s = touch.time_s
         self._fit(now_s)
 
+    def _touched(self) -> tuple[list[int], list[FloatArray]]:
+        """Numbers of the points touched so far, and the tip (3,) in `reference`, mm, at each."""
+        found = [(index, one) for index, one in enumerate(self.touches) if one is not None]
+        return [index for index, _ in found], [one.reference_mm for _, one in found]
+
     def _fit(self, now_s: float) -> None:
-        """Fit the points touched so far; too few leave no candidate."""
-        pairs = [
-            (fiducial, touch)
-            for fiducial, touch in zip(self.fiducials, self.touches, strict=True)
-            if touch is not None
-        ]
+        """Work out what was touched so far."""
+        raise NotImplementedError
+
+
+class LandmarkTouching(Touching):
+    """Fiducials of the CT touched one after the other, and the fit of what was touched so far.
+
+    candidate: None for too few points. on_no_fit is told why points were not fitted.
+    """
+
+    def __init__(
+        self,
+        fiducials: tuple[Fiducial, ...] = (),
+        track: Track = _no_track,
+        now_s: float = 0.0,
+        on_no_fit: Callable[[str], None] = _unheard,
+    ) -> None:
+        self.fiducials = fiducials
+        self.candidate: LandmarkRegistration | None = None
+        self._on_no_fit = on_no_fit
+        positions = np.array([one.ct_mm for one in fiducials]).reshape(-1, 3)
+        super().__init__(tuple(one.name for one in fiducials), positions, track, now_s)
+
+    def _fit(self, now_s: float) -> None:
+        numbers, touched = self._touched()
         self.candidate = None
-        if len(pairs) < 3:
+        if len(numbers) < 3:
             return
         try:
             self.candidate = register_landmarks(
-                tuple(fiducial.name for fiducial, _ in pairs),
-                [fiducial.ct_mm for fiducial, _ in pairs],
-                [touch.reference_mm for _, touch in pairs],
+                tuple(self.names[index] for index in numbers),
+                [self.fiducials[index].ct_mm for index in numbers],
+                touched,
                 now_s,
             )
         except GeometryError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from devices.openigtlink.outbox import Outbox
 
 
@@ -46,3 +49,32 @@ def test_outbox_sends_the_rest_of_a_message_first() -> None:
     outbox.put("b", b"789")
     assert network.sent == b"1234"
     assert outbox.take() == b"56789"
+
+
+def test_outbox_tells_when_the_next_message_pushes_none_out() -> None:
+    outbox = Outbox(40, Network())
+    taken: list[bytes] = []
+
+    def take() -> None:
+        time.sleep(0.05)
+        taken.append(outbox.take() or b"")
+
+    assert outbox.await_room(0.0, 60.0)
+    for number in range(2):
+        outbox.put("image", bytes([number]) * 10)
+    assert not outbox.await_room(0.01, 60.0)
+    assert outbox.await_room(0.02, 0.01)
+    taker = threading.Thread(target=take)
+    taker.start()
+    began_s = time.monotonic()
+    assert outbox.await_room(5.0, 60.0)
+    assert 0.03 < time.monotonic() - began_s < 1.0
+    taker.join()
+    assert taken == [b"\0" * 10 + b"\1" * 10]
+    for number in range(2):
+        outbox.put("image", bytes([number]) * 10)
+    closer = threading.Timer(0.05, outbox.close)
+    closer.start()
+    assert outbox.await_room(5.0, 60.0)
+    assert time.monotonic() - began_s < 2.0
+    assert outbox.drops() == {}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
 
@@ -16,7 +20,7 @@ from devices.openigtlink import OpenIGTLinkClient, OpenIGTLinkServer
 from devices.recordings import RecordedPose, read_recording
 from hw_mocks.faults import Faults, drift_mm, is_dropped_out, is_lost
 from hw_mocks.playlist import Message, Playlist, ReplayError, read_playlist, sendings
-from hw_mocks.replay import Timing, main, play, room_toml
+from hw_mocks.replay import Timing, _tell_losses, main, play, recording_server, room_toml
 from ir_nav.recording import NeedleLog
 from ir_nav.session.room import parse_room, read_room
 from tests.data import data_path
@@ -156,6 +160,77 @@ def test_it_is_played_again_and_drifts_on() -> None:
     assert needle[10].source_s - needle[0].source_s == pytest.approx(1.18, abs=1e-3)
 
 
+def sweep(count: int, rows: int = 500) -> Playlist:
+    """Images at 200 Hz, each with its number in its first pixel."""
+    pixels = np.zeros((count, rows, 400), np.uint8)
+    pixels[:, 0, 0] = np.arange(count)
+    messages = tuple(Message(step / 200.0, "Image", one) for step, one in enumerate(pixels))
+    return Playlist("sweep", messages)
+
+
+def test_a_client_slower_than_the_recording_gets_every_image() -> None:
+    """It takes 10 ms over images that are due each 5 ms: 40 MB against a queue of 4 MB."""
+    playlist, seen = sweep(200), []
+
+    def take(sample: Sample) -> None:
+        if isinstance(sample, ImageSample):
+            seen.append((int(sample.pixels[0, 0]), sample.source_s))
+            time.sleep(0.01)
+
+    with (
+        recording_server("Tracker", playlist) as tracker,
+        recording_server("Ultrasound", playlist) as scanner,
+        OpenIGTLinkClient("t", "127.0.0.1", tracker.port, take, silence_s=None),
+        OpenIGTLinkClient("u", "127.0.0.1", scanner.port, take, silence_s=None),
+    ):
+        wait_for(lambda: tracker.clients() and scanner.clients(), "the clients")
+        play(playlist, Faults(), tracker, scanner, Timing(1.0, False), Flag())
+        wait_for(lambda: len(seen) == 200, "every image", 20.0)
+        assert scanner.drops() == {}
+    assert [number for number, _ in seen] == list(range(200))
+    np.testing.assert_allclose(np.diff([time_s for _, time_s in seen]), 0.005, atol=1e-5)
+
+
+def test_a_client_that_reads_nothing_is_waited_for_once_and_its_losses_are_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hw_mocks.replay.PATIENCE_S", 0.5)
+    playlist, seen = sweep(100), []
+    with (
+        recording_server("Tracker", playlist) as tracker,
+        recording_server("Ultrasound", playlist) as scanner,
+        socket.create_connection(("127.0.0.1", scanner.port)),
+        OpenIGTLinkClient("u", "127.0.0.1", scanner.port, seen.append, silence_s=None),
+    ):
+        wait_for(lambda: scanner.clients() == 2, "the clients")
+        began_s = time.monotonic()
+        play(playlist, Faults(), tracker, scanner, Timing(1.0, False), Flag())
+        assert 0.6 < time.monotonic() - began_s < 3.0
+        images = (one for one in seen if isinstance(one, ImageSample))
+        wait_for(lambda: len(seen) >= 100, "every image at the client that reads", 10.0)
+        assert [int(one.pixels[0, 0]) for one in images] == list(range(100))
+        lost = scanner.drops()["Image"]
+        assert 20 < lost < 100
+        _tell_losses(tracker, scanner)
+    assert capsys.readouterr().err == (
+        f"replay: {lost} of Image lost: a client has stopped reading\n"
+    )
+
+
+def test_a_replay_that_waits_ends_when_it_is_told_to() -> None:
+    playlist, stopping = sweep(100), Flag()
+    with (
+        recording_server("Tracker", playlist) as tracker,
+        recording_server("Ultrasound", playlist) as scanner,
+        socket.create_connection(("127.0.0.1", scanner.port)),
+    ):
+        wait_for(scanner.clients, "the client")
+        threading.Timer(1.0, stopping.set).start()
+        began_s = time.monotonic()
+        play(playlist, Faults(), tracker, scanner, Timing(1.0, False), stopping)
+        assert time.monotonic() - began_s < 2.0
+
+
 def needle_log(folder: Path, clock_offset_s: float = 0.0) -> Path:
     path = folder / "session.irlog"
     pixels = np.full((40, 60), 80, np.uint8)
@@ -188,6 +263,19 @@ def test_a_needle_log_is_a_device_again(tmp_path: Path) -> None:
     room = parse_room(room_toml(playlist, 1, 2, None), None)
     assert room.ultrasound is not None
     assert (room.ultrasound.image, room.tools[0].transform) == ("US", NEEDLE)
+
+
+def test_logs_of_both_formats_are_played_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    path = needle_log(tmp_path)
+    for number, known in ((1, True), (2, True), (3, False)):
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute("UPDATE meta SET value=? WHERE key='format'", (str(number),))
+            raw.commit()
+        if known:
+            assert len(read_playlist(path).messages) == 23
+        else:
+            with pytest.raises(ReplayError, match="log format 3 is not known here"):
+                read_playlist(path)
 
 
 def test_a_log_whose_sender_had_another_clock_is_played_by_arrival(tmp_path: Path) -> None:

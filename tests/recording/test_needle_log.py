@@ -230,11 +230,27 @@ def test_what_is_no_log_is_refused_in_words(tmp_path: Path) -> None:
         read_log(empty)
 
 
+def test_a_log_of_the_format_before_is_still_read(path: Path) -> None:
+    """Format 1 has the same tables; an event of kind "quality" makes it format 2, so that readers
+    that do not know the kind ask for an update."""
+    with NeedleLog(path) as log:
+        log.sample(pose_sample(1))
+        log.event(Event(1.0, EventKind.MARK, "at the target"))
+        log.event(Event(2.0, EventKind.QUALITY, "Needle 60.0 Hz"))
+    with closing(sqlite3.connect(path)) as raw:
+        assert dict(raw.execute("SELECT key, value FROM meta"))["format"] == "2"
+        raw.execute("UPDATE meta SET value='1' WHERE key='format'")
+        raw.commit()
+    old = read_log(path)
+    assert [event.kind for event in old.events] == [EventKind.MARK, EventKind.QUALITY]
+    assert old.sample_counts == {"NeedleToTracker": 1}
+
+
 def test_a_newer_format_asks_for_an_update(path: Path) -> None:
     with NeedleLog(path):
         pass
     with closing(sqlite3.connect(path)) as raw:
-        raw.execute("UPDATE meta SET value='2' WHERE key='format'")
+        raw.execute("UPDATE meta SET value='3' WHERE key='format'")
         raw.commit()
-    with pytest.raises(LogError, match="log format 2 is not known here: update"):
+    with pytest.raises(LogError, match="log format 3 is not known here: update"):
         read_log(path)

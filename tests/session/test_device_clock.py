@@ -37,6 +37,17 @@ def test_a_clock_that_is_off_is_put_right_from_the_first_sample(off_s: float) ->
             assert found.source_s == pytest.approx(true_s, abs=0.05)
 
 
+def test_a_first_sample_that_is_late_shifts_nothing_for_long() -> None:
+    """The first three take 0.4 s on a busy machine, the others 5 ms."""
+    clock = DeviceClock()
+    for step in range(180):
+        true_s = NOW_S + step / 60
+        late_s = 0.4 - 0.015 * step if step < 3 else 0.005
+        found = clock.ours(pose(true_s, max(true_s + late_s, NOW_S + 0.4)))
+        if step > 100:
+            assert found.source_s == true_s
+
+
 def test_a_clock_that_is_set_meanwhile_is_followed() -> None:
     clock = DeviceClock()
     for step in range(1200):

@@ -21,6 +21,7 @@ from devices.openigtlink import (
 from ir_nav.planning import Plan
 from ir_nav.session.errors import SessionError
 from ir_nav.session.navigation import navigate
+from ir_nav.session.publish_address import read_address
 from ir_nav.session.publishing import Publisher, plan_messages, ras_from_tip
 from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState, TipState
@@ -224,12 +225,104 @@ def test_a_taken_port_is_told_in_words_and_another_works() -> None:
     publisher.stop()
 
 
+def test_only_this_computer_can_connect_unless_an_address_is_named() -> None:
+    notes: list[str] = []
+    publisher = Publisher(notes.append)
+    publisher.start(0)
+    port = publisher.status().port
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    # Another loopback address stands for another of this computer's addresses.
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", port), 1.0)
+    assert notes == []
+    publisher.start(0, "0.0.0.0")
+    address = publisher.status().address
+    with socket.create_connection(("127.0.0.2", address.port)):
+        wait_for(lambda: publisher.status().clients == 1, "the client")
+    publisher.stop()
+    (note,) = notes
+    assert note == (
+        f"publishing on port {address.port} at every address of this computer: anyone on its "
+        "networks can read along"
+    )
+    publisher.note_reach()
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-computer.invalid"])
+def test_an_address_of_another_computer_is_refused_in_words(host: str) -> None:
+    publisher = Publisher()
+    with pytest.raises(SessionError, match="it is no address of this computer"):
+        publisher.start(0, host)
+    assert not publisher.status().on
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port", "only_here"),
+    [
+        ("18945", "127.0.0.1", 18945, True),
+        ("127.0.0.3:1", "127.0.0.3", 1, True),
+        ("localhost:20000", "localhost", 20000, True),
+        (" 192.168.0.5:18944 ", "192.168.0.5", 18944, False),
+        ("0.0.0.0:18944", "0.0.0.0", 18944, False),
+        ("console.clinic.example:18944", "console.clinic.example", 18944, False),
+    ],
+)
+def test_an_address_is_read(written: str, host: str, port: int, only_here: bool) -> None:
+    address = read_address(written)
+    assert (address.host, address.port, address.only_here) == (host, port, only_here)
+    assert ("anyone" in address.words) is not only_here
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("", "a port is a number"),
+        ("0", "a port is a number"),
+        ("65536", "a port is a number"),
+        ("192.168.0.5", "a port is a number"),
+        ("١٨٩٤٤", "a port is a number"),
+        (":18944", "'' is no address"),
+        ("192.168.0.256:18944", "'192.168.0.256' is no address"),
+        ("192.168.5:18944", "'192.168.5' is no address"),
+        ("a b:18944", "'a b' is no address"),
+        ("[::1]:18944", "is an IPv6 address, which is not served"),
+    ],
+)
+def test_what_is_no_address_is_refused_in_words(written: str, words: str) -> None:
+    with pytest.raises(SessionError) as refused:
+        read_address(written)
+    assert words in str(refused.value)
+
+
 def test_a_long_name_is_cut_to_what_the_wire_carries() -> None:
     long = PLAN.model_copy(update={"name": "Ä" * 50})
     packed, _ = plan_messages(long, NOW_S)[0]
     (table,) = decode_bytes(packed, NOW_S)
     assert isinstance(table, Table)
     assert table.records[0].name == "Ä" * 32
+
+
+def test_every_needle_of_an_ablation_is_a_trajectory() -> None:
+    needle, zone = {"gauge": 17}, {"length_mm": 30.0, "width_mm": 20.0, "ahead_mm": 5.0}
+    further = {"entry_ct_mm": (-60, 0, 0), "target_ct_mm": (10, -20, 20), "needle": needle}
+    instrument = {
+        "kind": "ablation",
+        "needle": needle,
+        "zone": zone,
+        "further": [further | {"zone": zone}],
+    }
+    long = "Ä" * 40
+    two = Plan.model_validate(PLAN.model_dump() | {"instrument": instrument, "name": long})
+    (paths, _), (points, _) = plan_messages(two, NOW_S)
+    (table,) = decode_bytes(paths, NOW_S)
+    first, second = table.records
+    assert (first.name, second.name) == ("Ä" * 32, "Ä" * 31 + " 2")
+    assert (first.entry_mm, first.target_mm) == (ENTRY_RAS, TARGET_RAS)
+    assert (second.entry_mm, second.target_mm) == ((60.0, 0.0, 0.0), (-10.0, 20.0, 20.0))
+    (table,) = decode_bytes(points, NOW_S)
+    assert [one.name for one in table.records] == ["Entry", "Target", "Entry 2", "Target 2"]
 
 
 def test_the_tick_publishes_and_closing_frees_the_port() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from devices.contract import DeviceError, ImageSample, PoseSample, Sample
+from devices.keyboard_pedal import KeyLine
 from devices.optical import Intrinsics, write_intrinsics
 from hw_mocks.ndi import MockTracker, Sighting, TcpServer, tool_definition
 from hw_mocks.pedal import BouncingContact, SerialPedal
@@ -22,6 +24,7 @@ HEAD = 'format = 1\nname = "R"\nsource = "live"\n[[devices]]\nname = "d"\n'
 NDI = 'kind = "ndi"\naddress = "127.0.0.1:8765"\ntools = { NeedleToTracker = "n.rom" }\n'
 ARUCO = 'kind = "aruco"\naddress = "film.avi"\nbodies = "bodies.toml"\nintrinsics = "camera.json"\n'
 VIDEO = 'kind = "video"\naddress = "film.avi"\n'
+KEYS = 'kind = "keyboard-pedal"\n'
 PEDAL = 'kind = "pedal"\nport = "/dev/ttyUSB9"\n'
 OPENIGTLINK = 'kind = "openigtlink"\nport = 18944\n'
 MARKERS_MM = np.array([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0], [0.0, 40.0, 0.0], [0.0, 0.0, 30.0]])
@@ -137,6 +140,10 @@ def test_what_cannot_be_connected_is_a_device_error(folder: Path, device: str, w
         (VIDEO + "delay_s = -0.1\n", r"delay_s: .*greater than or equal to 0"),
         (PEDAL + 'wiring = "rts"\n', r"wiring: .*'characters', 'cts' or 'dsr'"),
         (PEDAL + "settle_s = nan\n", r"settle_s: .*finite"),
+        (KEYS + 'keys = ["F1"]\n', r"keys\.0: 'F1' cannot be a pedal: take F2 to F24, PageUp"),
+        (KEYS + "keys = []\n", r"devices\.0\.keys: .*at least 1"),
+        (KEYS + 'key = "F9"\n', r"devices\.0\.key: unknown key; did you mean 'keys'"),
+        (KEYS + "settle_s = 1.0\n", r"settle_s: .*less than or equal to 0.5"),
         (OPENIGTLINK + 'tracking = "POSITION"\n', r"tracking: .*'TDATA' or 'QTDATA'"),
         ("port = 18944\n", r"devices\.0\.kind: Field required; one of openigtlink, ndi, aruco"),
         (OPENIGTLINK.replace("18944", '"18944"'), r"devices\.0\.port: .*integer"),
@@ -145,6 +152,20 @@ def test_what_cannot_be_connected_is_a_device_error(folder: Path, device: str, w
 def test_each_fault_is_told_with_its_key(folder: Path, device: str, words: str) -> None:
     with pytest.raises(RoomError, match=words):
         room_in(folder, device)
+
+
+def test_a_pedal_that_types_needs_a_window_and_there_is_one_of_it(folder: Path) -> None:
+    room = room_in(folder, KEYS)
+    assert room.devices[0].keys == ("F9", "F13", "PageDown")  # type: ignore[union-attr]
+    keys, taken = KeyLine(), []
+    with pytest.raises(DeviceError, match="no window has the keyboard"):
+        opener(room.devices[0], keys)(taken.append).__enter__()
+    keys.open()
+    with opener(room.devices[0], keys)(taken.append):
+        keys.turn(True, time.monotonic())
+        wait_for(lambda: taken, "the step")
+    with pytest.raises(RoomError, match="only one keyboard-pedal; name all keys in its 'keys'"):
+        room_in(folder, KEYS + '[[devices]]\nname = "Second"\n' + KEYS)
 
 
 def tool(transform: str) -> str:

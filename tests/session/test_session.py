@@ -149,7 +149,7 @@ def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
     assert session.draft.path is None
     assert session.registration is None
     assert session.landmarks.candidate is None
-    assert session.rooms is None
+    assert session.ground is None
     with pytest.raises(SessionError, match="nothing to undo"):
         session.undo()
 
@@ -283,7 +283,7 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     session.landmarks.candidate = registration()
     session.accept_registration()
     rig.all_seen()
-    session.breathing = None
+    session.watch_breathing_again()
     first = session.tick(NOW_S)
     assert first.refusal is not None
     session.mark("at the target")

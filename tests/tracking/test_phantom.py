@@ -119,3 +119,21 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     picture.write_bytes(b" " * (MAX_FILE_BYTES + 1))
     with pytest.raises(CalibrationError, match="too large"):
         read_phantom(picture)
+
+
+def test_landmarks_come_from_json_and_from_the_plus_device_set(tmp_path: Path) -> None:
+    plus = read_phantom(data_path(*SETUP))
+    assert plus.landmark_names == tuple(f"#{number}" for number in range(1, 9))
+    np.testing.assert_array_equal(plus.landmarks_mm[3], (104.3, -5.0, 0.0))
+    named = [
+        {"name": name, "phantom_mm": list(map(float, place))}
+        for name, place in zip(plus.landmark_names, plus.landmarks_mm, strict=True)
+    ]
+    ours = read_phantom(written(tmp_path, changed(landmarks=named)))
+    assert ours.landmark_names == plus.landmark_names
+    np.testing.assert_array_equal(ours.landmarks_mm, plus.landmarks_mm)
+    assert read_phantom(written(tmp_path, PHANTOM)).landmarks_mm.shape == (0, 3)
+    with pytest.raises(CalibrationError, match="two landmarks have the same name"):
+        read_phantom(written(tmp_path, changed(landmarks=[named[0], named[0]])))
+    with pytest.raises(CalibrationError, match=r"landmarks\.0\.phantom_mm"):
+        read_phantom(written(tmp_path, changed(landmarks=[{"name": "#1", "phantom_mm": [1.0]}])))

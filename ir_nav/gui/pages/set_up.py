@@ -1,4 +1,4 @@
-"""Set up: the room's devices, and the calibration of needle and stylus."""
+"""Set up: the room's devices, and the calibration of tools, phantom, probe and delay."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout
 
 from ir_nav.gui import theme
 from ir_nav.gui.calibration_card import CalibrationCard
+from ir_nav.gui.calibration_steps import CalibrationSteps
+from ir_nav.gui.delay_card import DelayCard
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.device_rows import device_rows
 from ir_nav.gui.device_table import DeviceTable
 from ir_nav.gui.files import ROOMS, ask_file
 from ir_nav.gui.fluoro_view import FluoroView
-from ir_nav.gui.forms import Card, button, label, set_kind
+from ir_nav.gui.forms import Card, breakable, button, label, set_kind
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.panels import BreathingPanel
+from ir_nav.gui.phantom_card import PhantomCard
+from ir_nav.gui.probe_card import ProbeCard
 from ir_nav.gui.publish_card import PublishCard
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scroll_column import ScrollColumn
@@ -28,6 +32,7 @@ from ir_nav.session.streams import StreamReport
 NOTES_S = 0.25
 BREATH_S = 1.0 / 15.0
 QUALITY_S = 0.5
+LEAST_PICTURE_PX = 150
 
 
 class SetUpPage(Page):
@@ -41,7 +46,9 @@ class SetUpPage(Page):
         self._empty = label("Nothing is connected", "quiet")
         self._breathing = BreathingPanel()
         self._breathing.setMinimumHeight(84)
-        self._cards = tuple(CalibrationCard(desk, role) for role in (Role.NEEDLE, Role.STYLUS))
+        tools = [CalibrationCard(desk, role) for role in (Role.NEEDLE, Role.STYLUS)]
+        self.phantom, self.probe, self.delay = PhantomCard(desk), ProbeCard(desk), DelayCard(desk)
+        self.steps = CalibrationSteps([*tools, self.phantom, self.probe, self.delay])
         self._ultrasound = UltrasoundView(quiet=True)
         self._fluoro = FluoroView(quiet=True)
         self.sweep = SweepView()
@@ -74,10 +81,6 @@ class SetUpPage(Page):
         )
         left.addWidget(again)
         left.addWidget(self.publish)
-        middle = QVBoxLayout()
-        middle.setSpacing(theme.GAP)
-        for card in self._cards:
-            middle.addWidget(card, 1)
         pictures = QVBoxLayout()
         pictures.setSpacing(theme.GAP)
         pictures.addWidget(self._ultrasound, 3)
@@ -90,15 +93,16 @@ class SetUpPage(Page):
         page.setContentsMargins(*gap_margins())
         page.setSpacing(theme.GAP)
         page.addWidget(ScrollColumn(left), 0, 0)
-        page.addLayout(middle, 0, 1)
+        page.addWidget(self.steps, 0, 1)
         page.addLayout(pictures, 0, 2)
-        for column, stretch in enumerate((30, 34, 36)):
+        for column, stretch in enumerate((29, 38, 33)):
             page.setColumnStretch(column, stretch)
+        page.setColumnMinimumWidth(2, LEAST_PICTURE_PX)
 
     def show_state(self, state: NavigationState) -> None:
         self._ultrasound.show_frame(state.ultrasound, Overlays())
         self._fluoro.show_frame(state.fluoro, Overlays())
-        self.sweep.show_frame(state.ultrasound)
+        self.sweep.follow(self.session, state.now_s)
         if self._breath.due(state.now_s):
             self._breathing.show_breathing(state.breathing, state.now_s, alarming=False)
         if not self._notes.due(state.now_s):
@@ -106,7 +110,8 @@ class SetUpPage(Page):
         room = self.session.room
         self._fluoro.setVisible(room is None or room.fluoro is not None)
         if room is not None:
-            self._room.setText(room.name)
+            self._room.setText(breakable(room.name))
+            self._room.setAccessibleName(room.name)
             count = len(room.devices)
             kinds = f"{count} device{'s' if count != 1 else ''}, {len(room.tools)} tools"
             self._room_note.setText(f"{kinds}, {room.source.value} data")
@@ -118,14 +123,12 @@ class SetUpPage(Page):
         self._status.show_rows(device_rows(state, self._reports))
         self._empty.setVisible(not state.devices)
         self._show_buttons()
-        for card in self._cards:
-            card.show_calibration(state.now_s)
+        self.steps.show_calibrations(state.now_s)
         self.publish.show_status()
 
     def set_small(self, small: bool) -> None:
         super().set_small(small)
-        for card in self._cards:
-            card.set_small(small)
+        self.steps.set_small(small)
 
     def opened(self) -> None:
         self._show_buttons()

@@ -24,6 +24,7 @@ MIN_TURN_DEG = 20.0
 TOUCH_S = 0.5
 TOUCH_MM = 0.8
 SAME_PLACE_MM = 5.0
+MIN_LANDMARKS = 4
 MAX_MEAN_ERROR_MM = 1.0
 MAX_MATCHES = 20_000
 
@@ -49,6 +50,7 @@ class PhantomRegistration:
 
     landmarks, dwells (n,): which landmark was matched with which dwell, both in order.
     residuals_mm (n,): distance at each pair; error_mm: their statistics (PLUS reports the mean).
+    reason: why it was refused, or None.
     """
 
     reference_from_phantom: FloatArray
@@ -56,6 +58,11 @@ class PhantomRegistration:
     dwells: tuple[int, ...]
     residuals_mm: FloatArray
     error_mm: ErrorStatistics
+    reason: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None
 
 
 def find_dwells(
@@ -85,16 +92,27 @@ def find_dwells(
 def register_phantom(
     landmarks_phantom_mm: ArrayLike, touched_reference_mm: ArrayLike
 ) -> PhantomRegistration:
+    """As `match_phantom`, but CalibrationError also where that is refused."""
+    found = match_phantom(landmarks_phantom_mm, touched_reference_mm)
+    if found.reason is not None:
+        raise CalibrationError(found.reason)
+    return found
+
+
+def match_phantom(
+    landmarks_phantom_mm: ArrayLike, touched_reference_mm: ArrayLike
+) -> PhantomRegistration:
     """Match touched points (m, 3) to the phantom's landmarks (n, 3) in the order of both.
 
     A landmark may have been missed and a place touched besides: of all ways to leave out what
-    is too many, keeping the order, the one with the least rms counts. Raises CalibrationError
-    for fewer than four pairs, or a mean error above 1 mm.
+    is too many, keeping the order, the one with the least rms counts (rigid fit: `fit_points`).
+    Refused, with the reason, when the mean error is above 1 mm; CalibrationError for fewer than
+    four pairs, or landmarks on one line.
     """
     landmarks = np.asarray(landmarks_phantom_mm, dtype=np.float64).reshape(-1, 3)
     touched = np.asarray(touched_reference_mm, dtype=np.float64).reshape(-1, 3)
     pairs = min(len(landmarks), len(touched))
-    if pairs < 4:
+    if pairs < MIN_LANDMARKS:
         raise CalibrationError(
             f"{len(touched)} places touched of {len(landmarks)} landmarks: rest the stylus on at "
             f"least four of them and tilt it by {MIN_TURN_DEG:.0f}° on each"
@@ -115,12 +133,13 @@ def register_phantom(
     assert best is not None
     fit, chosen, taken = best
     error_mm = ErrorStatistics.of(fit.residuals_mm)
+    reason = None
     if error_mm.mean > MAX_MEAN_ERROR_MM:
-        raise CalibrationError(
+        reason = (
             f"touched points lie {error_mm.mean:.1f} mm off the landmarks on average, above "
             f"{MAX_MEAN_ERROR_MM:.0f} mm: touch the landmarks in the phantom's order"
         )
-    return PhantomRegistration(fit.matrix, chosen, taken, fit.residuals_mm, error_mm)
+    return PhantomRegistration(fit.matrix, chosen, taken, fit.residuals_mm, error_mm, reason)
 
 
 def _resting(times_s: FloatArray, tips_mm: FloatArray) -> NDArray[np.bool_]:

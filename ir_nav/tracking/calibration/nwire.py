@@ -59,7 +59,7 @@ def calibrate_probe(
     if frames < MIN_FRAMES:
         reason = f"only {frames} frames with wires and poses, {MIN_FRAMES} are needed: record more"
         return refused_fit(method, samples, reason)
-    travel = _travel_mm(wires[samples.frames], phantom)
+    travel = travel_mm(wires[samples.frames], phantom)
     if travel < MIN_TRAVEL_MM:
         reason = (
             f"moved only {travel:.1f} mm along the wires, {MIN_TRAVEL_MM:.0f} mm are needed: "
@@ -140,8 +140,11 @@ def _usable(
     return np.array(usable, dtype=np.int64), tuple(rejected)
 
 
-def _travel_mm(wires: FloatArray, phantom: Phantom) -> float:
-    """How far the plane moved along the side wires, 5th to 95th percentile of the frames."""
+def travel_mm(wires: FloatArray, phantom: Phantom) -> float:
+    """How far the plane moved along the side wires, 5th to 95th percentile of the frames, mm.
+
+    wires (n, 3 k, 2): px, all found, n > 0.
+    """
     along = phantom.wires_mm[0::3, 1] - phantom.wires_mm[0::3, 0]
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
     reach = np.einsum("nkj,kj->nk", middle_points(wires, phantom), along)

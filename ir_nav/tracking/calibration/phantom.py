@@ -1,9 +1,9 @@
-"""Where the wires of an N-wire phantom run."""
+"""Where the wires of an N-wire phantom run, and its landmarks."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +33,7 @@ class Phantom:
     names: 3 k wires, pattern by pattern. wires_mm (3 k, 2, 3): front and back end of each, in
     phantom mm. crossings_mm (k, 2, 3): where the diagonal's line meets the lines of the first
     and of the third wire. reference_from_phantom (4, 4): None until the phantom is registered.
+    landmark_names (m,), landmarks_mm (m, 3): points to touch with a stylus, in phantom mm.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Phantom:
     wires_mm: FloatArray
     crossings_mm: FloatArray
     reference_from_phantom: FloatArray | None
+    landmark_names: tuple[str, ...] = ()
+    landmarks_mm: FloatArray = field(default_factory=lambda: read_only(np.zeros((0, 3))))
 
     @property
     def patterns(self) -> int:
@@ -68,18 +71,25 @@ class _PatternFile(_Strict):
     wires: tuple[_WireFile, _WireFile, _WireFile]
 
 
+class _LandmarkFile(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    phantom_mm: Point
+
+
 class _PhantomFile(_Strict):
     format: Literal[1]
     name: Annotated[str, Field(min_length=1, max_length=120)]
     patterns: Annotated[tuple[_PatternFile, ...], Field(min_length=1, max_length=20)]
     reference_from_phantom: tuple[Row, Row, Row, Row] | None = None
+    landmarks: Annotated[tuple[_LandmarkFile, ...], Field(max_length=60)] = ()
 
 
 def read_phantom(path: Path) -> Phantom:
     """Read our JSON (format 1) or a Plus device set (.xml); CalibrationError says what is wrong.
 
     JSON: {"format": 1, "name", "patterns": [{"wires": [{"name", "front_mm", "back_mm"} x 3]}],
-    "reference_from_phantom": 4x4 or absent}, all mm in the phantom's frame.
+    "reference_from_phantom": 4x4 or absent, "landmarks": [{"name", "phantom_mm"}] or absent}, all
+    mm in the phantom's frame.
     """
     try:
         data = path.read_bytes()
@@ -142,6 +152,10 @@ def _from_plus(text: str) -> _PhantomFile:
             "name": "phantom" if described is None else described.get("Name", "phantom"),
             "patterns": tuple(patterns),
             "reference_from_phantom": pose,
+            "landmarks": tuple(
+                {"name": one.get("Name", ""), "phantom_mm": _numbers(one, "Position", 3)}
+                for one in definition.iter("Landmark")
+            ),
         }
     )
 
@@ -174,7 +188,13 @@ def _checked(file: _PhantomFile) -> Phantom:
         if np.linalg.norm(pair[1] - pair[0]) < MIN_ACROSS_MM:
             raise CalibrationError(f"wires {label} cross in one point: they form no N")
         crossings.append(pair)
-    phantom = Phantom(file.name, names, read_only(ends), read_only(crossings), None)
+    named = tuple(landmark.name for landmark in file.landmarks)
+    if len(set(named)) != len(named):
+        raise CalibrationError("two landmarks have the same name: give each its own")
+    places = np.array([landmark.phantom_mm for landmark in file.landmarks]).reshape(-1, 3)
+    phantom = Phantom(
+        file.name, names, read_only(ends), read_only(crossings), None, named, read_only(places)
+    )
     if file.reference_from_phantom is None:
         return phantom
     return phantom.registered(file.reference_from_phantom)
