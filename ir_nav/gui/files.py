@@ -7,12 +7,14 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
-IMAGES = "Images (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.zip *.dcm);;All files (*)"
-LABELS = "Label maps (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)"
+IMAGES = "Images (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.zip *.dcm DICOMDIR);;All files (*)"
+LABELS = "Structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm);;All files (*)"
 ROOMS = "Room files (*.toml);;All files (*)"
 PLANS = "Plans (*.json);;All files (*)"
 LOGS = "Needle logs (*.irlog);;All files (*)"
 PDFS = "PDF (*.pdf)"
+CALIBRATIONS = "Calibrations (*.json);;All files (*)"
+PHANTOMS = "Phantoms (*.json *.xml);;All files (*)"
 
 
 def ask_file(

@@ -7,23 +7,25 @@ from pathlib import Path
 
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.notice import Mood
+from ir_nav.gui.pages.patient import PatientPage
 from ir_nav.gui.pages.plan import PlanPage
 from ir_nav.gui.pages.set_up import SetUpPage
 from ir_nav.session.case import Case, read_case, read_room_case
 from ir_nav.session.errors import SessionError
+from ir_nav.session.publish_address import PublishAddress
 from ir_nav.session.room import read_room
 from ir_nav.session.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Files named on the command line. publish: port to publish on over OpenIGTLink."""
+    """Files named on the command line. publish: where to publish over OpenIGTLink."""
 
     room: Path | None = None
     ct: Path | None = None
     labels: Path | None = None
     plan: Path | None = None
-    publish: int | None = None
+    publish: PublishAddress | None = None
 
     def require_files(self) -> None:
         """Raise before any window opens: SessionError for a missing file, RoomError for a room
@@ -48,7 +50,11 @@ def open_at_start(window: MainWindow, opening: Opening) -> None:
         if opening.plan is not None:
             plan_page.load(opening.plan)
 
-    if opening.ct is not None:
+    patient_page = window.pages[Step.PATIENT]
+    assert isinstance(patient_page, PatientPage)
+    if opening.ct is not None and opening.labels is None and opening.plan is None:
+        patient_page.load(opening.ct)
+    elif opening.ct is not None:
         ct, labels = opening.ct, opening.labels
         window.desk.worker.submit(
             f"Reading {ct.name}", lambda progress: read_case(ct, labels, progress=progress), take
@@ -65,5 +71,5 @@ def open_at_start(window: MainWindow, opening: Opening) -> None:
         window.desk.banner.say("Open the CT that the plan was made on, then the plan", Mood.REFUSED)
     if opening.publish is not None:
         # Last: what a taken port makes it say must stay in sight.
-        port = opening.publish
-        window.desk.attempt(lambda: window.session.publisher.start(port), keep_banner=True)
+        port, host = opening.publish.port, opening.publish.host
+        window.desk.attempt(lambda: window.session.publisher.start(port, host), keep_banner=True)

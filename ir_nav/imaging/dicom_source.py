@@ -1,20 +1,23 @@
-"""Where DICOM files lie: a folder, or a zip read without unpacking it to disk."""
+"""Where DICOM files lie: a folder, a DICOMDIR, or a zip read without unpacking it to disk."""
 
 from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from ir_nav.imaging.dicom_parse import PARSE_ERRORS, items, parse_all, texts
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.integrity import damaged
 
 MAX_FILES = 50_000
 MAX_BYTES = 8 * 1024**3
+
+# What damaged archives raise; RuntimeError is a password asked for after all.
+UNPACK_ERRORS = (zipfile.BadZipFile, RuntimeError, *PARSE_ERRORS)
 
 _ZIP_START = b"PK\x03\x04"
 _DICOM_MARK = b"DICM"
@@ -27,12 +30,18 @@ class DicomSource(Protocol):
     def names(self) -> tuple[str, ...]:
         """The files, in a stable order."""
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Files that a table of contents names and that are not there."""
+
     def read(self, name: str, limit: int = -1) -> bytes:
         """The file's first `limit` bytes, or all; ImagingError when it cannot be read."""
 
 
 class FolderSource:
     """Files of a folder and its subfolders, or of the folder alone."""
+
+    missing: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, *, recursive: bool) -> None:
         self._folder = folder
@@ -49,8 +58,28 @@ class FolderSource:
             ) from None
 
 
+class DirectorySource(FolderSource):
+    """The files that a DICOMDIR names, beside it; `missing` are named and not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        present = {_plain(name): name for name in _files(path.parent, True)}
+        named = _named_files(path)
+        found = {present[_plain(name)] for name in named if _plain(name) in present}
+        self.names = tuple(sorted(found))
+        self.missing = tuple(name for name in named if _plain(name) not in present)
+        _check_caps(path, len(self.names), 0)
+        if not found:
+            raise ImagingError(
+                f"none of the {len(named)} files that {path.name} names is beside it: "
+                "copy the whole disc"
+            )
+
+
 class ZipSource:
     """Files of an open zip archive."""
+
+    missing: tuple[str, ...] = ()
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path = path
@@ -65,12 +94,12 @@ class ZipSource:
         try:
             with self._archive.open(name) as stream:
                 return stream.read(limit)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
-            raise damaged(self._path, f"{Path(name).name} in it cannot be unpacked") from None
         except NotImplementedError:
             raise ImagingError(
                 f"{self._path.name} uses a zip compression this console lacks: unpack it first"
             ) from None
+        except UNPACK_ERRORS:
+            raise damaged(self._path, f"{Path(name).name} in it cannot be unpacked") from None
 
 
 def is_dicom_source(path: Path) -> bool:
@@ -87,18 +116,43 @@ def is_dicom(head: bytes) -> bool:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[DicomSource]:
-    """The source at a folder, zip or DICOM file (then its folder, not searched deeper)."""
+    """The source at a folder, DICOMDIR, zip or DICOM file (its folder, not searched deeper)."""
     if path.is_dir():
         yield FolderSource(path, recursive=True)
+    elif _is_directory_file(path):
+        yield DirectorySource(path)
     elif _is_zip(path):
         try:
             archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
+        except UNPACK_ERRORS:
             raise damaged(path, "its table of contents is missing") from None
         with archive:
             yield ZipSource(path, archive)
     else:
         yield FolderSource(path.parent, recursive=False)
+
+
+def _is_directory_file(path: Path) -> bool:
+    return path.stem.upper() == "DICOMDIR" and is_dicom(_head(path))
+
+
+def _named_files(path: Path) -> tuple[str, ...]:
+    """Files of a DICOMDIR's records, relative to it (PS3.3 F.3.2.2)."""
+    dataset = parse_all(path.read_bytes())
+    try:
+        records = () if dataset is None else items(dataset, "DirectoryRecordSequence")
+        files = [texts(record, "ReferencedFileID") for record in records]
+    except PARSE_ERRORS:
+        files = []
+    named = tuple("/".join(parts) for parts in files if parts)
+    if not named:
+        raise damaged(path, "it names no files")
+    return named
+
+
+def _plain(name: str) -> str:
+    """Discs show names in either case, with or without a version: IMG001, img001.;1."""
+    return name.replace(os.sep, "/").casefold().partition(";")[0].rstrip(".")
 
 
 def _is_zip(path: Path) -> bool:
@@ -119,8 +173,9 @@ def _files(folder: Path, recursive: bool) -> Iterator[str]:
 
 
 def _is_wanted(member: zipfile.ZipInfo) -> bool:
-    hidden = Path(member.filename).name.startswith(".") or "__MACOSX/" in member.filename
-    return not (member.is_dir() or hidden)
+    name = member.filename
+    hidden = Path(name).name.startswith(".") or "__MACOSX/" in name
+    return bool(name) and not (member.is_dir() or hidden)
 
 
 def _check_caps(path: Path, files: int, size: int) -> None:

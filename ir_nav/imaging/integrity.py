@@ -120,6 +120,7 @@ def _check_nrrd(path: Path, pixel_bytes: int) -> None:
     fields, header_bytes = header_fields(path)
     data_name = fields.get("data file", fields.get("datafile"))
     data = path if data_name is None else path.parent / data_name
+    _require(data, path)
     start = header_bytes if data_name is None else 0
     encoding = fields.get("encoding", "raw").lower()
     if encoding in ("gzip", "gz"):
@@ -139,6 +140,7 @@ def _check_meta(path: Path, pixel_bytes: int) -> None:
     if not local and (data_name.lower() == "list" or "%" in data_name):
         raise ImagingError(f"{path.name} is spread over several files: save it as one .mha file")
     data = path if local else path.parent / data_name
+    _require(data, path)
     start = header_bytes if local else 0
     if fields.get("compresseddata", "false").lower() == "true":
         _check_deflated(data, start, pixel_bytes, 47)

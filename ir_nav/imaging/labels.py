@@ -121,7 +121,9 @@ def readable(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def read_labels(path: Path, names_csv: Path | None = None, like: Volume | None = None) -> LabelMap:
+def read_label_file(
+    path: Path, names_csv: Path | None = None, like: Volume | None = None
+) -> LabelMap:
     """Read labels from a NIfTI, NRRD or MetaImage file.
 
     names_csv: table with an id column (id, label or index) and a name column (structure, name
@@ -140,7 +142,7 @@ def read_labels(path: Path, names_csv: Path | None = None, like: Volume | None =
 
 
 def read_names(path: Path) -> dict[int, str]:
-    """id -> name from a CSV table; see read_labels."""
+    """id -> name from a CSV table; see read_label_file."""
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:

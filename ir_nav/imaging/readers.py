@@ -18,13 +18,18 @@ Progress = Callable[[float], None]
 
 
 def read_volume(
-    path: Path, progress: Progress | None = None, *, series_uid: str | None = None
+    path: Path,
+    progress: Progress | None = None,
+    *,
+    series_uid: str | None = None,
+    part: int = 1,
 ) -> Volume:
-    """Read a CT into HU on an LPS grid.
+    """Read a CT into HU on an LPS grid, or another modality in its own unit when it is named.
 
-    path: a DICOM folder (searched recursively), a DICOM zip, one DICOM file of a series (its
-    folder is read), or a NIfTI, NRRD or MetaImage file. progress: called with 0..1.
-    series_uid: which DICOM series; the CT series with most slices when None.
+    path: a DICOM folder (searched recursively), a DICOMDIR, a DICOM zip, one DICOM file of a
+    series (its folder is read), or a NIfTI, NRRD or MetaImage file. progress: called with 0..1.
+    series_uid: which DICOM series; the CT series with most slices when None. part: which stack
+    of a series with several, from 1.
     Values below -1024 HU (padding) become -1024. Raises ImagingError.
     """
     report = progress if progress is not None else _ignore
@@ -34,7 +39,7 @@ def read_volume(
     if is_grid_file(path):
         volume = _read_file(path)
     elif is_dicom_source(path):
-        volume = read_series(path, series_uid, report)
+        volume = read_series(path, series_uid, part, report)
     else:
         raise _unknown(path)
     report(1.0)

@@ -29,7 +29,9 @@ ORTHOGONALITY_TOLERANCE = 1e-3
 class VolumeInfo:
     """What the file says about the image; '' when it does not say.
 
-    study_date: ISO, e.g. '2024-05-31'. laterality: 'L', 'R', 'B' or None.
+    study_date: ISO, e.g. '2024-05-31'. laterality: 'L', 'R', 'B' or None. A voxel times
+    `scale` is in `unit`; '' for arbitrary numbers. notes: what reading changed or left out, in
+    words for the user.
     """
 
     patient_name: str = ""
@@ -40,13 +42,18 @@ class VolumeInfo:
     laterality: str | None = None
     source_path: str = ""
     frame_of_reference_uid: str | None = None
+    series_uid: str = ""
+    unit: str = "HU"
+    scale: float = 1.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
-    """CT numbers on a regular grid.
+    """CT numbers, or those of another modality, on a regular grid.
 
-    voxels: (k, j, i) int16 HU, made read-only without a copy. ct_from_voxel: (4, 4) affine of
+    voxels: (k, j, i) int16, HU unless the description names another unit, made read-only
+    without a copy. ct_from_voxel: (4, 4) affine of
     voxel centres, (i, j, k, 1) -> `ct` mm; orthogonal columns that carry the spacing,
     right-handed. identity: names this CT in plans; equal only for the same voxels in the same
     place. Raises ImagingError when any of this does not hold.

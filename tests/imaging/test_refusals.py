@@ -141,12 +141,24 @@ def test_uneven_spacing(tmp_path: Path) -> None:
     assert_refused(phantom.write_dicom(tmp_path / "d", uneven), "unevenly spaced")
 
 
-def test_gantry_tilt(tmp_path: Path) -> None:
-    tilted = slices()
-    for k, data in enumerate(tilted):
-        data.ImagePositionPatient[1] = float(data.ImagePositionPatient[1]) + 0.2 * k
-        data.GantryDetectorTilt = "4.6"
-    assert_refused(phantom.write_dicom(tmp_path / "d", tilted), "tilt", "4.6", "1.6 mm")
+def test_slices_shifted_unevenly_or_too_far(tmp_path: Path) -> None:
+    moved, leaning = slices(), slices()
+    for k, data in enumerate(moved):
+        shift_mm = 0.0 if k < 5 else 1.6
+        data.ImagePositionPatient[1] = float(data.ImagePositionPatient[1]) + shift_mm
+    assert_refused(phantom.write_dicom(tmp_path / "a", moved), "shifted", "1.6 mm", "moved")
+    for k, data in enumerate(leaning):
+        data.ImagePositionPatient[1] = float(data.ImagePositionPatient[1]) + 2.5 * k
+    assert_refused(phantom.write_dicom(tmp_path / "b", leaning), "tilted by 45 deg")
+
+
+def test_two_patients_or_two_frames_of_reference(tmp_path: Path) -> None:
+    mixed, moved = slices(), slices()
+    mixed[4].PatientID = "P-8"
+    assert_refused(phantom.write_dicom(tmp_path / "a", mixed), "two patients")
+    for data in moved[5:]:
+        data.FrameOfReferenceUID = "1.2.3.5"
+    assert_refused(phantom.write_dicom(tmp_path / "b", moved), "two frames of reference")
 
 
 def test_different_directions_and_sizes(tmp_path: Path) -> None:
@@ -165,7 +177,7 @@ def test_no_rescale(tmp_path: Path) -> None:
     assert_refused(phantom.write_dicom(tmp_path / "d", silent), "HU")
 
 
-def test_colour_dicom_and_multiframe_and_mr(tmp_path: Path) -> None:
+def test_colour_dicom_frames_without_places_and_mr(tmp_path: Path) -> None:
     colour, frames, mr = slices(), slices(), slices()
     for data in colour:
         data.SamplesPerPixel = 3
@@ -174,7 +186,7 @@ def test_colour_dicom_and_multiframe_and_mr(tmp_path: Path) -> None:
     for data in mr:
         data.Modality = "MR"
     assert_refused(phantom.write_dicom(tmp_path / "a", colour), "colour")
-    assert_refused(phantom.write_dicom(tmp_path / "b", frames), "multi-frame")
+    assert_refused(phantom.write_dicom(tmp_path / "b", frames), "position")
     assert_refused(phantom.write_dicom(tmp_path / "c", mr), "no CT", "MR")
 
 
