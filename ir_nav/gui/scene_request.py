@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.scene_records import Overlays
-from ir_nav.imaging import Mesh
+from ir_nav.imaging import Mesh, Volume
+
+
+class VolumeLook(StrEnum):
+    """How the patient is shown: by surfaces, or by the CT itself with a preset."""
+
+    SURFACES = "Surfaces"
+    BONE = "3D bone"
+    VESSEL = "3D vessel"
+    SKIN = "3D skin"
+    LUNG = "3D lung"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +58,8 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneRequest:
-    """A picture of the scene, size in px. owner: which view asks; several share one thread."""
+    """A picture of the scene, size in px. owner: which view asks; several share one thread.
+    volume: drawn in place of the surfaces unless the look is SURFACES."""
 
     owner: int = 0
 
@@ -55,6 +67,13 @@ class SceneRequest:
     overlays: Overlays = field(default_factory=Overlays)
     camera: Camera = field(default_factory=Camera)
     size_px: tuple[int, int] = (320, 240)
+    volume: Volume | None = None
+    look: VolumeLook = VolumeLook.SURFACES
+
+    @property
+    def shows_volume(self) -> bool:
+        """Whether the CT itself is drawn."""
+        return self.volume is not None and self.look is not VolumeLook.SURFACES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

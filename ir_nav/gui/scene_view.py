@@ -9,8 +9,9 @@ from ir_nav.gui import theme
 from ir_nav.gui.paint import draw_label, opaque_image
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import Overlays
-from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface
+from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface, VolumeLook
 from ir_nav.gui.scene_thread import SceneThread
+from ir_nav.imaging import Volume
 
 DEG_PER_PX = 0.4
 ZOOM_STEP = 1.15
@@ -26,6 +27,8 @@ class SceneView(Picture):
         self._thread = thread
         self._surfaces: tuple[Surface, ...] = ()
         self._overlays = Overlays()
+        self._volume: Volume | None = None
+        self._look = VolumeLook.SURFACES
         self._camera = Camera(zoom=zoom)
         self._picture: ScenePicture | None = None
         self._asked: SceneRequest | None = None
@@ -41,6 +44,23 @@ class SceneView(Picture):
         """Show these meshes from now on."""
         self._surfaces = surfaces
 
+    def set_volume(self, volume: Volume | None) -> None:
+        """The CT that a preset shows."""
+        self._volume = volume
+
+    def set_volume_look(self, look: VolumeLook) -> None:
+        """Surfaces, or the CT itself with a preset."""
+        self._look = look
+
+    @property
+    def _filled(self) -> bool:
+        """Whether there is anything of the patient to draw."""
+        return bool(self._surfaces) or self._shows_volume
+
+    @property
+    def _shows_volume(self) -> bool:
+        return self._volume is not None and self._look is not VolumeLook.SURFACES
+
     def look_from(self, camera: Camera) -> None:
         """Turn the scene."""
         self._camera = camera
@@ -54,12 +74,18 @@ class SceneView(Picture):
             self.update()
         if not self._same():
             self._asked = SceneRequest(
-                id(self), self._surfaces, overlays, self._camera, self._size()
+                id(self),
+                self._surfaces,
+                overlays,
+                self._camera,
+                self._size(),
+                self._volume,
+                self._look,
             )
             self._thread.ask(self._asked)
 
     def draw_ground(self, painter: QPainter) -> None:
-        if self._picture is None or not self._surfaces or self._thread.fault() is not None:
+        if self._picture is None or not self._filled or self._thread.fault() is not None:
             super().draw_ground(painter)
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
@@ -69,8 +95,8 @@ class SceneView(Picture):
         fault = self._thread.fault()
         if fault is not None:
             self.say(painter, f"No 3D view: {fault}. Everything else works.")
-        elif self._picture is None or not self._surfaces:
-            self.say(painter, "No surface yet" if not self._surfaces else "Preparing the 3D view")
+        elif self._picture is None or not self._filled:
+            self.say(painter, "No surface yet" if not self._filled else "Preparing the 3D view")
         else:
             self._draw_names(painter, self._picture)
             self._draw_axes(painter, self._picture.camera)
@@ -148,4 +174,6 @@ class SceneView(Picture):
             and asked.overlays is self._overlays
             and asked.camera is self._camera
             and asked.size_px == self._size()
+            and asked.volume is self._volume
+            and asked.look is self._look
         )

@@ -11,8 +11,9 @@ from PyQt6.QtGui import QColor
 from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import MarkState, Overlays
-from ir_nav.gui.scene_request import Camera, SceneRequest, Surface
-from ir_nav.imaging import Mesh
+from ir_nav.gui.scene_request import Camera, SceneRequest, Surface, VolumeLook
+from ir_nav.gui.scene_volume import dress, reach_of, volume_actor
+from ir_nav.imaging import Mesh, Volume
 
 BACKGROUND = (0.043, 0.05, 0.058)
 TUBE_MM = 1.6
@@ -38,6 +39,9 @@ class VtkScene:
         self._surfaces: tuple[Surface, ...] = ()
         self._bodies: list[Any] = []
         self._moving: list[Any] = []
+        self._volume: Volume | None = None
+        self._cloud: Any = None
+        self._cloud_look: VolumeLook | None = None
         self._focus = np.zeros(3)
         self._reach_mm = 300.0
 
@@ -48,6 +52,7 @@ class VtkScene:
 
         if request.surfaces is not self._surfaces:
             self._replace_surfaces(request.surfaces)
+        self._show_volume(request)
         self._replace_overlays(request.overlays)
         self._aim(request.camera, request.overlays)
         columns, rows = request.size_px
@@ -95,6 +100,28 @@ class VtkScene:
             low, high = points.min(axis=0), points.max(axis=0)
             self._focus = (low + high) / 2.0
             self._reach_mm = float(np.linalg.norm(high - low)) / 2.0
+
+    def _show_volume(self, request: SceneRequest) -> None:
+        """The CT in place of the surfaces, or these again."""
+        if request.shows_volume and request.volume is not self._volume:
+            self._drop_volume()
+            assert request.volume is not None
+            self._volume, self._cloud = request.volume, volume_actor(request.volume)
+            self._renderer.AddVolume(self._cloud)
+            if not self._surfaces:
+                self._focus, self._reach_mm = reach_of(request.volume)
+        if self._cloud is not None:
+            self._cloud.SetVisibility(request.shows_volume)
+            if request.shows_volume and request.look is not self._cloud_look:
+                dress(self._cloud, request.look)
+                self._cloud_look = request.look
+        for actor in self._bodies:
+            actor.SetVisibility(not request.shows_volume)
+
+    def _drop_volume(self) -> None:
+        if self._cloud is not None:
+            self._renderer.RemoveVolume(self._cloud)
+        self._volume = self._cloud = self._cloud_look = None
 
     def _replace_overlays(self, overlays: Overlays) -> None:
         for actor in self._moving:

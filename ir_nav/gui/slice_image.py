@@ -12,7 +12,12 @@ from PyQt6.QtGui import QColor, QImage
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.paint import colour_image, grey_image
 from ir_nav.gui.scene_records import CaseImages
-from ir_nav.imaging import Plane, reslice_labels, reslice_window
+from ir_nav.imaging import Plane, reslice_labels
+from ir_nav.imaging.slab import Slab, reslice_slab
+
+PLANE_ALONE = Slab()
+# A slab that moves is sampled no finer: on two cores it keeps up with the pointer.
+MOVING_STEP_MM = 1.25
 
 # A plane that moved less than this, in px, shows the same picture.
 STILL_PX = 0.05
@@ -31,7 +36,8 @@ class SliceImage:
         self._images = CaseImages()
         self._grey: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
         self._outline: NDArray[np.uint8] | None = None
-        self._drawn: tuple[FloatArray, float, float] | None = None
+        self._drawn: tuple[FloatArray, float, float, Slab] | None = None
+        self._rough = False
         self._outlined: FloatArray | None = None
         self._outlined_s = 0.0
         self._codes: NDArray[np.uint8] = np.zeros(0, np.uint8)
@@ -49,9 +55,17 @@ class SliceImage:
             self._bold = tuple({int(self._codes[number]) for number in images.bold} - {0})
 
     def update(
-        self, plane: Plane, size_px: tuple[int, int], window_hu: float, level_hu: float
+        self,
+        plane: Plane,
+        size_px: tuple[int, int],
+        window_hu: float,
+        level_hu: float,
+        slab: Slab = PLANE_ALONE,
+        *,
+        moving: bool = False,
     ) -> tuple[QImage, QImage | None] | None:
-        """Grey picture and outlines of the plane, or None without a CT."""
+        """Grey picture and outlines of the plane, or None without a CT. moving: a slab may be
+        sampled more coarsely."""
         volume = self._images.volume
         if volume is None:
             return None
@@ -59,10 +73,22 @@ class SliceImage:
         resized = self._grey.shape != (size_px[1], size_px[0])
         if resized:
             self._grey = np.empty((size_px[1], size_px[0]), np.uint8)
-        look = (window_hu, level_hu)
-        drawn = None if resized or self._drawn is None else self._drawn
+        look = (window_hu, level_hu, slab)
+        rough = moving and slab.thickness_mm > 0.0
+        drawn = None if resized or (self._rough and not rough) else self._drawn
         if drawn is None or drawn[1:] != look or self._moved_px(matrix, drawn[0]) > STILL_PX:
-            reslice_window(volume, matrix, size_px, window_hu, level_hu, self._grey)
+            step_mm = MOVING_STEP_MM if rough else 0.0
+            reslice_slab(
+                volume,
+                matrix,
+                size_px,
+                slab,
+                window_hu,
+                level_hu,
+                self._grey,
+                least_step_mm=step_mm,
+            )
+            self._rough = rough
             self._drawn = (matrix, *look)
         old = None if resized else self._outlined
         if old is None or (

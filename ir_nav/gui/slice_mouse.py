@@ -5,17 +5,19 @@ from __future__ import annotations
 from enum import Enum
 
 import numpy as np
-from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
+from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QWheelEvent
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.scene_records import Handle
+from ir_nav.gui.slice_tools import SliceTools
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.imaging import StandardView
 
 GRAB_PX = 14.0
 HU_PER_PX = 2.0
 ZOOM_STEP = 1.15
+ZOOM_PX = 25.0
 
 
 class _Drag(Enum):
@@ -23,6 +25,7 @@ class _Drag(Enum):
     HANDLE = "handle"
     WINDOW = "window"
     PAN = "pan"
+    ZOOM = "zoom"
 
 
 class BrowsableSlice(SliceView):
@@ -53,13 +56,41 @@ class BrowsableSlice(SliceView):
         self._handle: Handle | None = None
         self._handle_depth_mm = 0.0
         self._last = QPointF()
+        self._tools: SliceTools | None = None
+        self._window_step = HU_PER_PX
+        self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setToolTip("Wheel: slices. Ctrl and wheel: zoom. Left drag: window. Right drag: move.")
+        self.setToolTip(
+            "Wheel: slices. Ctrl and wheel, middle drag: zoom. Left drag: window. Right: move."
+        )
 
     def set_picking(self, picking: bool) -> None:
         """Whether a left click places a point."""
         self._picking = picking
-        self.setCursor(Qt.CursorShape.CrossCursor if picking else Qt.CursorShape.ArrowCursor)
+        self.show_cursor()
+
+    def set_tools(self, tools: SliceTools) -> None:
+        """Give the mouse to the tool these have in use, and draw their layers."""
+        self._tools = tools
+
+    def set_window_step(self, numbers_per_px: float) -> None:
+        """How much a drag changes the window: CT numbers, or an MR's own."""
+        self._window_step = numbers_per_px
+
+    def show_cursor(self) -> None:
+        """The pointer's shape: a cross for placing, else the tool's."""
+        tool = None if self._tools is None else self._tools.active
+        shape = Qt.CursorShape.ArrowCursor if tool is None else tool.cursor
+        self.setCursor(Qt.CursorShape.CrossCursor if self._picking else shape)
+
+    def draw_layers(self, painter: QPainter) -> None:
+        if self._tools is not None:
+            self._tools.paint(painter, self)
+
+    @property
+    def _tool(self) -> SliceTools | None:
+        """Who is asked first: nobody while a point is being placed."""
+        return None if self._picking else self._tools
 
     def set_draggable(self, draggable: bool) -> None:
         """Whether target and entry can be taken hold of."""
@@ -73,42 +104,76 @@ class BrowsableSlice(SliceView):
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is None:
             return
+        event.accept()
+        if self._tool is not None and self._tool.wheel(self, event):
+            return
         notches = event.angleDelta().y() / 120.0
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.set_field(self.field_mm * ZOOM_STEP**-notches)
         else:
             self.step(notches)
-        event.accept()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is None:
             return
         self._last = event.position()
+        tools, at = self._tool, event.position()
+        if tools is not None and self._offered(tools, at) and tools.press(self, event):
+            return
         if event.button() == Qt.MouseButton.RightButton:
             self._drag = _Drag.PAN
+        elif event.button() == Qt.MouseButton.MiddleButton:
+            self._drag = _Drag.ZOOM
         elif event.button() == Qt.MouseButton.LeftButton:
             self._press_left(event.position())
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is None or self._drag is None:
+        if event is None:
+            return
+        if self._drag is None:
+            if self._tool is not None:
+                self._tool.move(self, event)
             return
         at = event.position()
         moved, self._last = at - self._last, at
         if self._drag is _Drag.PAN:
             shift = self._right * moved.x() + self._down * moved.y()
             self._move_to(self._centre - shift * self.mm_per_px)
+        elif self._drag is _Drag.ZOOM:
+            self.set_field(self.field_mm * ZOOM_STEP ** (moved.y() / ZOOM_PX))
         elif self._drag is _Drag.PICK:
             self.point_picked.emit(self.to_ct(at))
         elif self._drag is _Drag.HANDLE:
             self.handle_dragged.emit(self._handle, self.to_ct(at, self._handle_depth_mm))
         else:
             window, level = self.window_level_hu
-            self.set_window(window + HU_PER_PX * moved.x(), level + HU_PER_PX * moved.y())
+            step = self._window_step
+            self.set_window(window + step * moved.x(), level + step * moved.y())
             self.windowed.emit(*self.window_level_hu)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and self._drag is None and self._tool is not None:
+            self._tool.release(self, event)
         self._drag = None
         self._handle = None
+
+    def event(self, event: QEvent | None) -> bool:
+        """A tool may have a use for keys that are the window's otherwise."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+            and self._tool is not None
+            and self._tool.claims(Qt.Key(event.key()), event.modifiers())
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        if event is None:
+            return
+        if self._tool is None or not self._tool.double_click(self, event):
+            self.mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is None:
@@ -120,6 +185,8 @@ class BrowsableSlice(SliceView):
             Qt.Key.Key_PageDown: -10,
         }
         key = Qt.Key(event.key())
+        if self._tool is not None and self._tool.key(self, key, event.modifiers()):
+            return
         if key in steps:
             self.step(steps[key])
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
@@ -128,6 +195,12 @@ class BrowsableSlice(SliceView):
             self.set_field(self.field_mm * ZOOM_STEP)
         else:
             super().keyPressEvent(event)
+
+    def _offered(self, tools: SliceTools, at: QPointF) -> bool:
+        """Target and entry come before whatever else lies there, unless a tool is in use."""
+        if tools.active is not None or not self._draggable:
+            return True
+        return self._handle_at(at) is None
 
     def _press_left(self, at: QPointF) -> None:
         if self._picking:

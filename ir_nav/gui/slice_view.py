@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PyQt6.QtCore import QPointF, QRectF
-from PyQt6.QtGui import QColor, QPainter, QResizeEvent
+from PyQt6.QtCore import QLineF, QPointF, QRectF, QTimer
+from PyQt6.QtGui import QPainter, QPen, QResizeEvent
 
 from ir_nav.geometry import FloatArray, apply, read_only
 from ir_nav.gui import theme
 from ir_nav.gui.edges import Letters, draw_edge_letters, edge_letters
-from ir_nav.gui.paint import (
-    FAINT,
-    draw_diamond,
-    draw_error,
-    draw_label,
-    draw_needle,
-    draw_path,
-    draw_ring,
-    draw_scale_bar,
-)
+from ir_nav.gui.paint import draw_label, draw_scale_bar
 from ir_nav.gui.patient_terms import slice_words
 from ir_nav.gui.picture import Picture
-from ir_nav.gui.scene_records import CaseImages, Mark, MarkState, Overlays
+from ir_nav.gui.scene_records import CaseImages, Overlays
 from ir_nav.gui.slice_image import SliceImage
-from ir_nav.imaging import Plane, StandardView, plane_through
+from ir_nav.gui.slice_overlays import draw_overlays
+from ir_nav.gui.slice_second import SecondImage, SecondLook, SecondMode
+from ir_nav.imaging import Plane, StandardView, Volume, plane_through
+from ir_nav.imaging.slab import Slab
 
 DEFAULT_WINDOW_HU = 400.0
 DEFAULT_LEVEL_HU = 40.0
-MARKER_PX = 8.0
 # Air left round a body that is shown whole.
 MARGIN = 1.05
 LETTER_PX = 34.0
 WINDOW_SHOWN_PX = 260
+# CT numbers are within +-4000; MR and PET use all that 16 bits hold.
+WIDEST_HU = 65535.0
+LAST_LEVEL_HU = 32767.0
+SETTLED_MS = 150
+# What the file says of the part of the body that it shows.
+SIDES = {"L": "left side", "R": "right side", "B": "both sides"}
 
 
 class SliceView(Picture):
@@ -60,6 +59,13 @@ class SliceView(Picture):
         self._slab_mm = slab_mm
         self._window_hu = DEFAULT_WINDOW_HU
         self._level_hu = DEFAULT_LEVEL_HU
+        self._slab = Slab()
+        self._second: SecondLook | None = None
+        self._second_image = SecondImage()
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(SETTLED_MS)
+        self._settling.timeout.connect(self.update)
         self._body: tuple[FloatArray, FloatArray] | None = None
         self._plane: Plane | None = None
         self._view_from_ct: FloatArray | None = None
@@ -86,7 +92,7 @@ class SliceView(Picture):
             self._letters = None
         self._plane = None
         self._clamped = False
-        self.update()
+        self._changed()
 
     def keep_inside(self) -> None:
         """Shift the view within its plane until the body fills it, until it looks elsewhere."""
@@ -115,8 +121,24 @@ class SliceView(Picture):
 
     def set_window(self, window_hu: float, level_hu: float) -> None:
         """CT numbers from level - window/2 to level + window/2 become black to white."""
-        self._window_hu = min(max(window_hu, 1.0), 4000.0)
-        self._level_hu = min(max(level_hu, -1500.0), 3000.0)
+        self._window_hu = min(max(window_hu, 1.0), WIDEST_HU)
+        self._level_hu = min(max(level_hu, -LAST_LEVEL_HU), LAST_LEVEL_HU)
+        self._changed()
+
+    def _changed(self) -> None:
+        """Repaint; a slab is drawn coarsely until nothing has changed for a moment."""
+        if self._slab.thickness_mm > 0.0:
+            self._settling.start()
+        self.update()
+
+    def set_slab(self, slab: Slab) -> None:
+        """Show what lies within this slab in place of the plane alone."""
+        self._slab = slab
+        self.update()
+
+    def show_second(self, second: SecondLook | None) -> None:
+        """Show a second series over the CT; None takes it away."""
+        self._second = second
         self.update()
 
     def set_field(self, field_mm: float) -> None:
@@ -141,6 +163,23 @@ class SliceView(Picture):
     @property
     def window_level_hu(self) -> tuple[float, float]:
         return self._window_hu, self._level_hu
+
+    @property
+    def slab(self) -> Slab:
+        return self._slab
+
+    @property
+    def second(self) -> SecondLook | None:
+        return self._second
+
+    @property
+    def volume(self) -> Volume | None:
+        return self._images.volume
+
+    @property
+    def axes_ct(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(3,) unit directions to the right, down and away from the viewer."""
+        return self._right, self._down, np.cross(self._right, self._down)
 
     @property
     def centre_ct_mm(self) -> FloatArray:
@@ -211,12 +250,17 @@ class SliceView(Picture):
 
     def draw_ground(self, painter: QPainter) -> None:
         size = (self.width(), self.height())
-        pictures = self._image.update(self.plane(), size, self._window_hu, self._level_hu)
+        look = (self._window_hu, self._level_hu, self._slab)
+        moving = self._settling.isActive()
+        pictures = self._image.update(self.plane(), size, *look, moving=moving)
         if pictures is None:
             super().draw_ground(painter)
             return
         grey, outline = pictures
         painter.drawImage(0, 0, grey)
+        if self._second is not None:
+            over = self._second_image.update(self._second, self.plane(), size)
+            painter.drawImage(0, 0, over)
         if outline is not None:
             painter.drawImage(0, 0, outline)
 
@@ -224,76 +268,41 @@ class SliceView(Picture):
         if self._images.volume is None:
             self.say(painter, "No CT is open")
             return
-        self._draw_overlays(painter)
+        reach_mm = max(self._slab_mm, self._slab.thickness_mm / 2.0)
+        draw_overlays(painter, self, self._overlays, reach_mm)
+        self._draw_divider(painter)
+        self.draw_layers(painter)
         draw_edge_letters(painter, QRectF(self.rect()), self.letters, self._title_right)
         self._draw_window(painter)
         corner = QPointF(self.width() - 14, self.height() - 12)
         draw_scale_bar(painter, corner, 1.0 / self.mm_per_px)
 
+    def draw_layers(self, painter: QPainter) -> None:
+        """What tools draw over the slice, beneath its letters."""
+
+    def _draw_divider(self, painter: QPainter) -> None:
+        """Between the two series: which is on which side."""
+        second = self._second
+        if second is None or second.mode is not SecondMode.SWIPE:
+            return
+        x = round(second.swipe * self.width()) + 0.5
+        painter.setPen(QPen(theme.colour(theme.TEXT_1, 0.8), 1.2))
+        painter.drawLine(QLineF(x, 0.0, x, self.height()))
+        y = self.height() - 34.0
+        draw_label(painter, QPointF(x - 5.0, y), "CT", px=theme.LEAST, anchor=(1.0, 0.5))
+        draw_label(painter, QPointF(x + 5.0, y), "Second", px=theme.LEAST, anchor=(0.0, 0.5))
+
     def _draw_window(self, painter: QPainter) -> None:
         if self.width() < WINDOW_SHOWN_PX or self.height() < WINDOW_SHOWN_PX / 2:
             return
         words = f"W {self._window_hu:.0f} L {self._level_hu:.0f}"
+        if self._slab.thickness_mm > 0.0:
+            words += f" · {self._slab.projection} {self._slab.thickness_mm:g} mm"
+        volume = self._images.volume
+        side = None if volume is None else volume.description.laterality
+        if side in SIDES:
+            words += f" · {SIDES[side]}"
         at = QPointF(6.0, self.height() - 5.0)
         draw_label(
             painter, at, words, px=theme.LEAST, name=theme.TEXT_2, plate=True, anchor=(0.0, 1.0)
         )
-
-    def _draw_overlays(self, painter: QPainter) -> None:
-        shown = self._overlays
-        for mark in shown.marks:
-            self._draw_mark(painter, mark)
-        if shown.entry_ct_mm is not None and shown.target_ct_mm is not None:
-            entry, target = self.to_view(shown.entry_ct_mm), self.to_view(shown.target_ct_mm)
-            draw_path(painter, entry, target, self._slab_mm)
-        if shown.achieved is not None:
-            first = self.to_view(shown.achieved.entry_ct_mm)
-            draw_needle(painter, first, self.to_view(shown.achieved.target_ct_mm), self._slab_mm)
-        self._draw_plan_points(painter)
-        hub = shown.hub_ct_mm
-        if shown.tip is not None and hub is not None:
-            tip = self.to_view(shown.tip.tip_ct_mm)
-            draw_needle(painter, self.to_view(hub), tip, self._slab_mm)
-            if shown.error_mm is not None:
-                radius = shown.error_mm / self.mm_per_px
-                draw_error(painter, QPointF(tip[0], tip[1]), radius, radius)
-        if shown.stylus_ct_mm is not None:
-            at = self.to_view(shown.stylus_ct_mm)
-            draw_ring(painter, QPointF(at[0], at[1]), 6.0, theme.colour(theme.TEXT_1))
-            draw_label(painter, QPointF(at[0] + 9, at[1]), "Stylus", anchor=(0.0, 0.5))
-
-    def _draw_plan_points(self, painter: QPainter) -> None:
-        shown = self._overlays
-        if shown.entry_ct_mm is not None:
-            at = self.to_view(shown.entry_ct_mm)
-            draw_ring(painter, QPointF(at[0], at[1]), 5.0, self._tone(float(at[2])))
-        if shown.target_ct_mm is not None:
-            at = self.to_view(shown.target_ct_mm)
-            middle = QPointF(at[0], at[1])
-            draw_diamond(painter, middle, MARKER_PX, self._tone(float(at[2])))
-            if shown.tolerance_mm is not None:
-                radius = float(np.sqrt(max(shown.tolerance_mm**2 - at[2] ** 2, 0.0)))
-                draw_ring(
-                    painter, middle, radius / self.mm_per_px, theme.colour(theme.PLAN, 0.6), 1.4
-                )
-
-    def _draw_mark(self, painter: QPainter, mark: Mark) -> None:
-        at = self.to_view(mark.point_ct_mm)
-        current = mark.state is MarkState.CURRENT
-        if abs(float(at[2])) > 4.0 * self._slab_mm and not current:
-            return
-        middle = QPointF(at[0], at[1])
-        tone = theme.colour(
-            {MarkState.DONE: theme.GOOD, MarkState.CURRENT: theme.PLAN}.get(
-                mark.state, theme.TEXT_2
-            )
-        )
-        draw_ring(painter, middle, 9.0 if current else 6.0, tone)
-        if mark.state is MarkState.DONE:
-            painter.drawEllipse(middle, 1.5, 1.5)
-        place = QPointF(at[0] + 12, at[1])
-        draw_label(painter, place, mark.name, name=tone.name(), anchor=(0.0, 0.5))
-
-    def _tone(self, depth_mm: float) -> QColor:
-        far = abs(depth_mm) > self._slab_mm
-        return theme.colour(theme.PLAN, FAINT + 0.15 if far else 1.0)
