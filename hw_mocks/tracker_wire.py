@@ -104,4 +104,6 @@ def openigtlink_lines(name: str, port: int) -> list[str]:
         'host = "127.0.0.1"',
         f"port = {port}",
         "protocol_version = 2",
+        # Stamped with the instant of the room's world, whenever that comes.
+        "smooth_stamps = false",
     ]

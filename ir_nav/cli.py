@@ -12,16 +12,23 @@ from rich.console import Console
 
 from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
+from ir_nav.archive import ArchiveError, DeidentifyError
 from ir_nav.commands.calibrate import add_calibrate
+from ir_nav.commands.deidentify import add_deidentify
+from ir_nav.commands.images import add_images
 from ir_nav.commands.outcome import show
+from ir_nav.commands.pacs import add_pacs
+from ir_nav.commands.plan import add_plan
+from ir_nav.commands.plan_documents import add_plan_documents
 from ir_nav.commands.reconstruct import add_reconstruct
 from ir_nav.commands.room import add_room
+from ir_nav.commands.segment import add_segment
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
 from ir_nav.recording import LogError, read_log
 from ir_nav.review import Review, review, write_report
 from ir_nav.session.errors import SessionError
-from ir_nav.session.publishing import DEFAULT_PORT
+from ir_nav.session.publish_address import PublishAddress, read_address
 from ir_nav.session.room import RoomError
 from ir_nav.tracking.calibration.result import CalibrationError
 
@@ -39,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except (
+        ArchiveError,
         CalibrationError,
+        DeidentifyError,
         DemoError,
         DeviceError,
         ImagingError,
@@ -63,8 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_review(commands)
     _add_replay(commands)
     add_calibrate(commands)
+    add_images(commands)
+    add_plan(commands)
+    add_plan_documents(commands)
     add_reconstruct(commands)
     add_room(commands)
+    add_segment(commands)
+    add_pacs(commands)
+    add_deidentify(commands)
     return parser
 
 
@@ -78,11 +93,12 @@ def _add_console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument("--plan", type=Path, help="plan of this CT (JSON)")
     command.add_argument(
         "--publish",
-        type=_port,
+        type=_publish_address,
         nargs="?",
-        const=DEFAULT_PORT,
-        metavar="PORT",
-        help="serve tip and plan over OpenIGTLink, for 3D Slicer; port %(const)s by default",
+        const=PublishAddress(),
+        metavar="ADDRESS",
+        help="[HOST:]PORT: serve tip and plan over OpenIGTLink, for 3D Slicer; by default "
+        "%(const)s, for this computer alone; anywhere else anyone on that network can read along",
     )
     command.set_defaults(run=_console)
 
@@ -251,11 +267,11 @@ def _not_negative(text: str) -> float:
     return value
 
 
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be between 1 and 65535")
-    return value
+def _publish_address(text: str) -> PublishAddress:
+    try:
+        return read_address(text)
+    except SessionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

@@ -91,6 +91,8 @@ def _rows(room: Room) -> list[tuple[str, str, str]]:
 def _address(device: DeviceEntry) -> str:
     if device.kind == "openigtlink":
         return f"{device.host}:{device.port}"
+    if device.kind == "keyboard-pedal":
+        return f"key {' or '.join(device.keys)}"
     return device.port if device.kind == "pedal" else str(device.address)
 
 

@@ -98,6 +98,7 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
     yield Wait("the needle is seen", lambda: _sees(remote, Role.NEEDLE))
     yield Wait("the operator listens", lambda: _listens(session))
     for tool, kind in (("needle", "pivot"), ("needle", "spin"), ("stylus", "pivot")):
+        remote.press(f"show_{tool}")
         _ask(session, f"{kind} {tool}")
         yield _heard(session, f"{kind}ning {tool}" if kind == "spin" else f"{kind}ing {tool}")
         remote.press(f"{kind}_{tool}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from threading import Thread
 from types import TracebackType
 
 from PyQt6.QtGui import QGuiApplication
@@ -13,6 +14,7 @@ from PyQt6.QtWidgets import QApplication
 from ir_nav import __version__
 from ir_nav.gui import theme
 from ir_nav.gui.main_window import MainWindow
+from ir_nav.planning import compile_planning
 from ir_nav.session.session import Session
 
 SWITCH_S = 0.001
@@ -49,6 +51,8 @@ def run_console(
     app = application()
     # Reader and log threads would hold the interpreter for 5 ms at a time while a paint waits.
     sys.setswitchinterval(SWITCH_S)
+    # Compiled on a thread of its own before the first target is placed: the worker stays free.
+    Thread(target=compile_planning, name="compile planning", daemon=True).start()
     window = MainWindow(session, acknowledged=acknowledged)
     before = sys.excepthook
     sys.excepthook = _keep_running(window)

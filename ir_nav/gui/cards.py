@@ -17,11 +17,25 @@ KEYS = (
     ("F", "Freeze the live images, or let them run"),
     ("L", "Other views at the right of Guide"),
     ("T, E", "Place target, place entry"),
+    ("1 … 5", "Take a proposed path"),
     ("Ctrl+O", "Open a CT; in Set up a room, in Review a log"),
+    ("Ctrl+Shift+O", "Fetch a CT from the archive"),
     ("Ctrl+S", "Save the plan; in Review the report"),
-    ("Ctrl+Z", "Undo the last point"),
+    ("Ctrl+Z", "Undo the last point, or change of a structure; Ctrl+Shift+Z: again"),
+    ("[ ], Enter, Esc", "Plan: brush size or vessel threshold; keep or drop what has grown"),
     ("↑ ↓, Page ↑ ↓", "Through the slices, by 1 or 10"),
-    ("Ctrl + wheel, + −", "Zoom a slice"),
+    ("Ctrl + wheel, + −", "Zoom a slice; also a drag with the middle button"),
+    ("W, Alt+1 … Alt+6", "Plan: next window, abdomen to brain; Alt+0: automatic"),
+    ("S", "Plan: next slab; with Shift the one before"),
+    ("X", "Plan: linked planes; with Shift a drag turns them"),
+    ("I", "Plan: lines where the slices meet"),
+    ("D, A, O, P, V", "Plan: distance, angle, ellipse, area, ball"),
+    ("H, N, G", "Plan: point, note, curve"),
+    ("Del, Esc", "Delete the chosen measurement; put a tool away"),
+    ("C, comma, full stop", "Plan: cine; slower, faster"),
+    ("B, Y", "Plan: second series, list of measurements"),
+    ("R", "Plan: views as at first"),
+    ("Foot pedal", "Register: capture; hold to undo. Else mark; hold to freeze"),
     ("F1", "This list"),
 )
 
@@ -94,13 +108,16 @@ class KeysCover(Cover):
         grid = QGridLayout()
         grid.setHorizontalSpacing(28)
         grid.setVerticalSpacing(10)
-        for row, (keys, words) in enumerate(KEYS):
+        self.card.setMaximumWidth(1240)
+        each = (len(KEYS) + 1) // 2
+        for index, (keys, words) in enumerate(KEYS):
+            column, row = index // each * 2, index % each
             cap = label(keys, "value")
             cap.setWordWrap(False)
             text = label(words, "note")
             text.setMinimumWidth(300)
-            grid.addWidget(cap, row, 0)
-            grid.addWidget(text, row, 1)
+            grid.addWidget(cap, row, column)
+            grid.addWidget(text, row, column + 1)
         self.column.addLayout(grid)
         self.column.addWidget(button("close_keys", "Close", self.shut))
 

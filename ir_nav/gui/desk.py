@@ -19,11 +19,12 @@ from ir_nav.recording import LogError
 from ir_nav.session.errors import SessionError
 from ir_nav.session.room import RoomError
 from ir_nav.session.session import Session
+from ir_nav.tracking.calibration.result import CalibrationError
 
 logger = logging.getLogger(__name__)
 
 # Errors whose text is written for the user and shown as it stands.
-SPOKEN = (SessionError, PlanError, RoomError, ImagingError, LogError)
+SPOKEN = (SessionError, PlanError, RoomError, ImagingError, LogError, CalibrationError)
 
 
 class Desk:

@@ -54,7 +54,8 @@ def device_rows(
         mark, reason = row.mark, tool_words(tool)
         if not reason and report is not None and (reason := _losses(report.quality)):
             mark = theme.ALARM_MEDIUM
-        rows.append(DeviceRow(row.name, mark, cells, reason))
+        note = "" if report is None else stamp_words(report)
+        rows.append(DeviceRow(row.name, mark, cells, reason, note=note))
     return (*rows, *(_image_row(report) for report in reports if report.role is None))
 
 
@@ -91,6 +92,15 @@ def clock_words(qualities: Sequence[QualityReport]) -> str:
     return words.replace("-", "−")
 
 
+def stamp_words(report: StreamReport) -> str:
+    """The jitter of a stream's own time stamps, as sent and as used, while they are smoothed;
+    else ''."""
+    stamps = report.stamps
+    if stamps is None or not stamps.smoothed:
+        return ""
+    return f"Time stamps jitter by {_ms(stamps.raw_s)}, smoothed to {_ms(stamps.used_s)}"
+
+
 def age_words(age_s: float | None) -> str:
     """An age in ms, or in s from one second on."""
     if age_s is None:
@@ -107,7 +117,8 @@ def _image_row(report: StreamReport) -> DeviceRow:
         words = f"no image for {age_words(quality.age_s)}"
         return DeviceRow(name, theme.ALARM_MEDIUM, cells, words)
     reason = _losses(quality)
-    return DeviceRow(name, theme.ALARM_MEDIUM if reason else theme.GOOD, cells, reason)
+    mark = theme.ALARM_MEDIUM if reason else theme.GOOD
+    return DeviceRow(name, mark, cells, reason, note=stamp_words(report))
 
 
 def _losses(quality: QualityReport) -> str:

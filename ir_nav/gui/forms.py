@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from PyQt6.QtCore import Qt
@@ -51,6 +52,11 @@ def label(text: str = "", kind: str = "note", *, name: str = "") -> QLabel:
     if name:
         made.setObjectName(name)
     return made
+
+
+def breakable(text: str) -> str:
+    """A file's name as a label can wrap it: else the longest word makes a whole column wide."""
+    return re.sub(r"(?<=[_\-./\\])(?=\S)|(?<=[a-z])(?=[A-Z])", "\u200b", text)
 
 
 def set_mood(widget: QLabel, mood: str) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from ir_nav.gui import theme
 from ir_nav.gui.bars import Header
+from ir_nav.planning.patient_words import side_words
 from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState
 from ir_nav.session.steps import Step
-
-SIDES = {"L": "LEFT", "R": "RIGHT", "B": "BOTH SIDES"}
-# A target nearer to the middle than this has no side.
-MIDDLE_MM = 15.0
 
 
 def header_of(
@@ -40,18 +37,10 @@ def side_of(session: Session) -> str:
     volume = session.case.volume
     if volume is None:
         return ""
-    stated = SIDES.get(volume.description.laterality or "")
-    if stated:
-        return stated
     target = session.draft.target_ct_mm
     if session.plan is not None:
         target = session.plan.path.target_ct_mm
-    if target is None:
-        return ""
-    from_middle = float(target[0] - volume.centre_ct_mm[0])
-    if abs(from_middle) < MIDDLE_MM:
-        return "MIDLINE"
-    return "LEFT" if from_middle > 0.0 else "RIGHT"
+    return side_words(volume, target)
 
 
 def waits_for_breath(state: NavigationState) -> bool:

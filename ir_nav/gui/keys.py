@@ -14,6 +14,8 @@ from ir_nav.gui.pages.plan import PlanPage
 from ir_nav.gui.pages.register import RegisterPage
 from ir_nav.gui.pages.review import ReviewPage
 from ir_nav.gui.pages.set_up import SetUpPage
+from ir_nav.gui.pedal_keys import PedalKeys
+from ir_nav.gui.proposals_card import ROWS
 from ir_nav.gui.scene_records import Handle
 from ir_nav.session.steps import Step
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def bind_keys(window: MainWindow) -> None:
-    """Make every key of the list in F1 work."""
+    """Make every key of the list in F1 work, and the foot pedal."""
     bindings: list[tuple[str, Callable[[], object]]] = [
         ("M", lambda: _mark(window)),
         ("Space", lambda: _capture(window)),
@@ -30,7 +32,9 @@ def bind_keys(window: MainWindow) -> None:
         ("L", window.guide.next_layout),
         ("T", lambda: _place(window, Handle.TARGET)),
         ("E", lambda: _place(window, Handle.ENTRY)),
+        *((str(n + 1), lambda n=n: _choose(window, n)) for n in range(ROWS)),
         ("Ctrl+O", lambda: _open(window)),
+        ("Ctrl+Shift+O", lambda: _search_archive(window)),
         ("Ctrl+S", lambda: _save(window)),
         ("Ctrl+Z", lambda: _undo(window)),
         ("F1", window.keys_cover.open),
@@ -42,6 +46,7 @@ def bind_keys(window: MainWindow) -> None:
     for keys, action in bindings:
         shortcut = QShortcut(QKeySequence(keys), window)
         shortcut.activated.connect(lambda act=action: act())
+    PedalKeys(window)
 
 
 def _mark(window: MainWindow) -> None:
@@ -74,6 +79,12 @@ def _place(window: MainWindow, handle: Handle) -> None:
         page.place(handle)
 
 
+def _choose(window: MainWindow, index: int) -> None:
+    page = _page(window)
+    if isinstance(page, PlanPage):
+        page.choose(index)
+
+
 def _open(window: MainWindow) -> None:
     page = _page(window)
     if isinstance(page, SetUpPage):
@@ -86,6 +97,12 @@ def _open(window: MainWindow) -> None:
         patient = window.pages[Step.PATIENT]
         if isinstance(patient, PatientPage):
             patient.open_file()
+
+
+def _search_archive(window: MainWindow) -> None:
+    patient = window.pages[Step.PATIENT]
+    if window.go(Step.PATIENT) and isinstance(patient, PatientPage):
+        patient.open_archive()
 
 
 def _save(window: MainWindow) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ir_nav.geometry import FloatArray, perpendicular_basis
-from ir_nav.gui.bullseye import HEAD, view_basis
+from ir_nav.gui.bullseye import view_basis
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.planning import PlannedPath
+from ir_nav.planning.patient_words import along_axes
 from ir_nav.session.state import TipState
 
-RIGHT_OF_SCREEN = np.array([1.0, 0.0, 0.0])
+__all__ = ["NeedlePlanes", "along_axes"]
 
 
 class NeedlePlanes:
@@ -40,18 +40,3 @@ class NeedlePlanes:
         along.set_title(f"CT along the {'needle' if live else 'path'}", "in plane")
         across.set_title(f"CT across the {'tip' if live else 'target'}", "down the barrel")
         axial.set_title("CT axial", "at the tip" if live else "at the target")
-
-
-def along_axes(direction_ct: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(right, down) of a plane that contains the direction, laid like the standard views.
-
-    The patient's left, or the back, lies at the right of the screen; the head is up.
-    """
-    if abs(float(direction_ct[2])) > 0.8:
-        down = -direction_ct * np.sign(direction_ct[2])
-        _, right = perpendicular_basis(down, RIGHT_OF_SCREEN)
-        return right, down
-    leading = int(np.argmax(np.abs(direction_ct[:2])))
-    right = direction_ct * np.sign(direction_ct[leading])
-    _, up = perpendicular_basis(right, HEAD)
-    return right, -up

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.patient_terms import axial_words, craniocaudal_words, place_words
 from ir_nav.planning import Protocol
@@ -69,12 +67,14 @@ def plan_facts(
 
 def _clearance_facts(found: Findings) -> tuple[Fact, Fact]:
     limit = found.clearance
-    if limit is None or not np.isfinite(limit.distance_mm):
-        words = "propose a path to measure" if limit is None else limit.structure
+    if limit is None:
+        words = "propose a path to measure" if found.limits is None else "nothing within 25 mm"
         return Fact("Limited by", words), Fact("Clear by")
-    clear = limit.distance_mm >= limit.margin_mm
-    words = f"{limit.distance_mm:.1f} mm, {limit.margin_mm:g} wanted"
-    return Fact("Limited by", limit.structure), Fact("Clear by", words, "good" if clear else "bad")
+    words = f"{limit.value:.1f} mm, {limit.limit:g} wanted"
+    return (
+        Fact("Limited by", limit.structure),
+        Fact("Clear by", words, "good" if limit.passes else "bad"),
+    )
 
 
 def _place(point_ct_mm: FloatArray | None, structure: str) -> str:

@@ -143,6 +143,10 @@ QPushButton[kind="primary"]:disabled {{
     background: {PANEL}; border: 1px solid {LINE}; color: {TEXT_3};
 }}
 QPushButton[kind="small"] {{ min-height: 34px; font-size: {NOTE}px; padding: 0 12px; }}
+QPushButton[kind="tab"] {{
+    min-height: {BUTTON_HEIGHT - 2}px; font-size: {NOTE}px; padding: 0 3px; color: {TEXT_2};
+}}
+QPushButton[kind="tab"]:checked {{ color: {TEXT_1}; }}
 QComboBox {{
     background: {PANEL}; border: 1px solid {LINE}; border-radius: {RADIUS}px;
     min-height: 38px; padding: 0 12px;
@@ -162,6 +166,7 @@ QTableWidget, QListWidget {{
     selection-color: {TEXT_1};
 }}
 QTableWidget::item, QListWidget::item {{ padding: 4px 8px; border: 0; }}
+QListWidget::item:selected {{ background: {CURRENT}; }}
 QHeaderView, QHeaderView::section {{
     background: {PANEL}; color: {TEXT_2}; border: 0; border-bottom: 1px solid {LINE};
     padding: 6px 8px; font-size: {NOTE}px;

@@ -58,7 +58,9 @@ class Worker(QObject):
         quiet: shows no progress and cannot be cancelled. `progress` raises when cancelled.
         """
         self._waiting += 1
-        self._cancelled.clear()
+        # Quiet jobs come many a second: they must not take back what the user has just cancelled.
+        if not quiet:
+            self._cancelled.clear()
         self._pool.submit(self._run, title, work, done, quiet)
 
     def cancel(self) -> None:

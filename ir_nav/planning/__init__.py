@@ -1,5 +1,9 @@
-"""Plans, protocols, and a first search for a path."""
+"""Plans, protocols, and the search for paths."""
 
+from ir_nav.planning.blocking import NoPathError
+from ir_nav.planning.finding import PlanFinding
+from ir_nav.planning.findings import findings, limiting
+from ir_nav.planning.ground import Ground, prepare
 from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.plan import (
     Needle,
@@ -10,35 +14,47 @@ from ir_nav.planning.plan import (
     require_same_ct,
     save_plan,
 )
-from ir_nav.planning.protocol import Avoid, Protocol, read_protocol, shipped_protocol
-from ir_nav.planning.search import (
-    Clearance,
-    NoPathError,
-    Proposal,
-    RoomMap,
-    clearance,
-    propose_path,
-    room_map,
+from ir_nav.planning.proposals import Proposal, Proposals, propose
+from ir_nav.planning.protocol import (
+    Criterion,
+    Limit,
+    Protocol,
+    Role,
+    StructureRule,
+    read_protocol,
+    shipped_protocol,
+    shipped_protocols,
 )
+from ir_nav.planning.search import SkinMap, search
+from ir_nav.planning.warming import compile_planning
 
 __all__ = [
-    "Avoid",
-    "Clearance",
+    "Criterion",
+    "Ground",
+    "Limit",
     "Needle",
     "NoPathError",
     "Plan",
     "PlanError",
+    "PlanFinding",
     "PlannedPath",
     "Proposal",
+    "Proposals",
     "Protocol",
-    "RoomMap",
-    "clearance",
+    "Role",
+    "SkinMap",
+    "StructureRule",
+    "compile_planning",
     "describe_faults",
+    "findings",
+    "limiting",
     "load_plan",
-    "propose_path",
+    "prepare",
+    "propose",
     "read_protocol",
     "require_same_ct",
-    "room_map",
     "save_plan",
+    "search",
     "shipped_protocol",
+    "shipped_protocols",
 ]

@@ -1,247 +1,297 @@
-"""A first feasible path: straight, inside the protocol's limits, as clear as can be had."""
+"""Every way in: each skin voxel in reach judged by every limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-import SimpleITK as sitk
-from numpy.typing import ArrayLike
-from scipy.ndimage import map_coordinates
+from numpy.typing import ArrayLike, NDArray
 
-from ir_nav.geometry import FloatArray, apply, read_only
-from ir_nav.imaging import LabelMap, Volume, body_mask
-from ir_nav.planning.path import PlannedPath
-from ir_nav.planning.plan import PlanError
-from ir_nav.planning.protocol import Avoid, Protocol
+from ir_nav.geometry import FloatArray
+from ir_nav.imaging import BoolArray
+from ir_nav.planning.criteria import (
+    Crossings,
+    crossings,
+    gantry_angles_deg,
+    least_clearances_mm,
+    lengths_mm,
+    skin_angles_deg,
+)
+from ir_nav.planning.distance import spare_map
+from ir_nav.planning.ground import Ground
+from ir_nav.planning.protocol import Criterion, Limit, Protocol
+from ir_nav.planning.ray_kernels import first_blocks
+from ir_nav.planning.skin import reachable
+from ir_nav.planning.threads import in_ranges
 
-GRID_MM = 2.5
-STEP_MM = 1.5
-BONE_HU = 250
-GAS_HU = -400
-# Clearance beyond this does not make a path better; a shorter one does.
-AMPLE_ROOM_MM = 12.0
-SIDES = {
-    "R": (-1.0, 0.0, 0.0),
-    "L": (1.0, 0.0, 0.0),
-    "A": (0.0, -1.0, 0.0),
-    "P": (0.0, 1.0, 0.0),
-    "H": (0.0, 0.0, 1.0),
-    "F": (0.0, 0.0, -1.0),
-}
+# Tissue beyond the margin past this does not make a path better; a shorter one does.
+AMPLE_ROOM_MM = 10.0
+# Shares of what makes a path easy: its angles, and the wishes it keeps.
+ANGLES_SHARE = 0.5
 
-
-class NoPathError(PlanError):
-    """No straight path keeps the limits; says what blocks it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clearance:
-    """Distance in mm from the path to the group of structures that limits it."""
-
-    structure: str
-    distance_mm: float
-    margin_mm: float
+OPEN, FAR, NEAR, FACING, KEPT_OUT, STEEP = range(6)
+REASONS = (
+    "",
+    "Longer than the needle reaches",
+    "Shorter than the protocol allows",
+    "Cannot be reached on this side",
+    "Painted as kept free",
+    "Too steep to the skin",
+)
+LEAVES_BODY = "Leaves the body on the way"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Proposal:
-    """A path with what limits it. tried: candidate entries looked at."""
+class Ways:
+    """The n ways that keep every hard limit.
 
-    path: PlannedPath
-    clearance: Clearance
-    skin_angle_deg: float
-    tried: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RoomMap:
-    """For each avoided group its distance map on a coarse grid.
-
-    distances_mm: (groups, k, j, i) float32. body: (k, j, i). voxel_from_ct: (4, 4) of the grid.
+    at: (n,) index into the skin. clearances_mm: (n, groups) tissue between shaft and group,
+    never more than the truth. room_mm: (n,) least clearance beyond its margin, 10 at most.
+    safe, short, easy, quality: (n,) in [0, 1].
     """
 
-    groups: tuple[Avoid, ...]
-    distances_mm: np.ndarray
-    body: np.ndarray
-    ct_from_voxel: FloatArray
+    at: NDArray[np.int64]
+    lengths_mm: FloatArray
+    skin_deg: FloatArray
+    gantry_deg: FloatArray
+    crossed: Crossings
+    clearances_mm: FloatArray
+    room_mm: FloatArray
+    safe: FloatArray
+    short: FloatArray
+    easy: FloatArray
+    quality: FloatArray
 
-    def along(self, points_ct_mm: FloatArray) -> FloatArray:
-        """Distance (groups, n) in mm of points (n, 3) to each group, interpolated."""
-        voxel_from_ct = np.linalg.inv(self.ct_from_voxel).astype(np.float64)
-        index = apply(voxel_from_ct, points_ct_mm)[:, ::-1].T
-        return np.array(
-            [map_coordinates(group, index, order=1, mode="nearest") for group in self.distances_mm]
-        )
-
-
-def room_map(volume: Volume, labels: LabelMap | None, protocol: Protocol) -> RoomMap:
-    """Distance maps (Maurer 2003) to every avoided group; bone and gas by HU where no
-    label names them."""
-    stride = [max(1, round(GRID_MM / size)) for size in volume.spacing_mm]
-    # A cell of the grid is a block of voxels; its centre lies half a block on.
-    cell = np.diag([*stride, 1.0])
-    cell[:3, 3] = (np.array(stride) - 1.0) / 2.0
-    ct_from_voxel = volume.ct_from_voxel @ cell
-    spacing = tuple(
-        float(size * step) for size, step in zip(volume.spacing_mm, stride, strict=True)
-    )
-    body_fine = body_mask(volume)
-    body = np.asarray(_blocks(body_fine, stride).mean(axis=(1, 3, 5)) >= 0.5)
-    groups, maps = [], []
-    for group in protocol.avoid:
-        mask = _group_mask(group, labels, volume, body_fine)
-        if mask is None or not mask.any():
-            continue
-        groups.append(group)
-        # A cell belongs to the group when any voxel does: thin vessels must not fall through.
-        maps.append(_distance_mm(_blocks(mask, stride).any(axis=(1, 3, 5)), spacing))
-    stacked = np.array(maps) if maps else np.zeros((0, *body.shape), dtype=np.float32)
-    return RoomMap(tuple(groups), stacked, body, read_only(ct_from_voxel))
+    def __len__(self) -> int:
+        return len(self.at)
 
 
-def propose_path(
-    rooms: RoomMap,
+@dataclass(frozen=True, slots=True, eq=False)
+class SkinMap:
+    """The skin judged for one target. quality: (skin,) float32 in [0, 1], 0 where no path may go.
+
+    reason: (skin,) uint8, index into reasons; 0 where a path may go. tried: (skin,) bool, skin
+    that only structures could have kept from being an entry. unsure: of those, blocked as far
+    as the maps can tell, but not for sure.
+    """
+
+    target_ct_mm: FloatArray
+    quality: NDArray[np.float32]
+    reason: NDArray[np.uint8]
+    reasons: tuple[str, ...]
+    tried: BoolArray
+    unsure: BoolArray
+    ways: Ways = field(repr=False)
+
+
+def search(
+    ground: Ground,
     protocol: Protocol,
     target_ct_mm: ArrayLike,
-    progress: Callable[[float], None] | None = None,
-) -> Proposal:
-    """The clearest, then shortest, straight path to a target (3,) in `ct`, mm.
+    keep_out: BoolArray | None = None,
+) -> SkinMap:
+    """Judge every skin voxel as an entry for a straight path to the target (3,) in `ct`, mm.
 
-    Looks at every skin voxel of the grid within the length limits. Raises NoPathError naming
-    the group that blocks most candidates.
+    keep_out: (skin,) bool, painted by the user. A way counts as open only when it is proven to
+    keep every hard limit; ground.serves(protocol) must hold.
     """
-    target = np.asarray(target_ct_mm, dtype=np.float64)
-    entries, normals = _skin(rooms, target, protocol)
-    if not len(entries):
-        raise NoPathError("no skin within the needle's length of this target")
-    room, worst, angles = _judge(rooms, target, entries, normals, progress)
-    lengths = np.linalg.norm(entries - target, axis=1)
-    allowed = (room >= 0.0) & (angles <= protocol.max_skin_angle_deg)
-    if not allowed.any():
-        raise NoPathError(_blocked(rooms, worst[angles <= protocol.max_skin_angle_deg]))
-    score = np.minimum(room, AMPLE_ROOM_MM) - 0.05 * lengths - 0.05 * angles
-    best = int(np.argmax(np.where(allowed, score, -np.inf)))
-    path = PlannedPath.between(entries[best], target)
-    return Proposal(path, clearance(rooms, path), float(angles[best]), len(entries))
+    target = np.array(target_ct_mm, dtype=np.float64)
+    reason = _at_the_skin(ground, protocol, target, keep_out)
+    tried = reason == OPEN
+    blocked, doubtful = _blocked(ground, protocol, target, tried)
+    reason[tried] = np.where(blocked >= 0, len(REASONS) + blocked, OPEN)
+    unsure = np.zeros(len(reason), dtype=np.bool_)
+    unsure[tried] = doubtful
+    reasons = (*REASONS, *ground.names(), LEAVES_BODY, *_words(protocol))
+    ways = judge_ways(ground, protocol, target, np.flatnonzero(reason == OPEN))
+    return with_ways(ground, protocol, (target, reason, reasons, tried, unsure), ways)
 
 
-def clearance(rooms: RoomMap, path: PlannedPath) -> Clearance:
-    """What limits a path: the avoided group with the least room beyond its margin."""
-    if not rooms.groups:
-        return Clearance("nothing to avoid is known", float("inf"), 0.0)
-    count = max(2, int(path.length_mm / 0.5))
-    steps = np.linspace(0.0, 1.0, count)[:, None]
-    points = path.entry_ct_mm + steps * (path.target_ct_mm - path.entry_ct_mm)
-    distances = rooms.along(points).min(axis=1)
-    margins = np.array([group.margin_mm for group in rooms.groups])
-    index = int(np.argmin(distances - margins))
-    return Clearance(rooms.groups[index].name, float(distances[index]), float(margins[index]))
+def with_ways(
+    ground: Ground,
+    protocol: Protocol,
+    skin: tuple[FloatArray, NDArray[np.uint8], tuple[str, ...], BoolArray, BoolArray],
+    ways: Ways,
+) -> SkinMap:
+    """The map of a skin (target, reason, reasons, tried, unsure) with ways no structure blocks."""
+    target, reason, reasons, tried, unsure = skin
+    refused = _refused(ground, protocol, ways)
+    told = reason.copy()
+    told[ways.at] = refused
+    open_ways = _only(ways, refused == OPEN)
+    quality = np.zeros(len(told), dtype=np.float32)
+    quality[open_ways.at] = open_ways.quality
+    return SkinMap(target, quality, told, reasons, tried, unsure, open_ways)
 
 
-def _group_mask(
-    group: Avoid, labels: LabelMap | None, volume: Volume, body: np.ndarray
-) -> np.ndarray | None:
-    if labels is not None:
-        ids = {number for pattern in group.structures for number in labels.ids_named(pattern)}
-        if ids:
-            return labels.mask(ids)
-    if group.name == "Bone":
-        return np.asarray((volume.voxels > BONE_HU) & body)
-    if group.name == "Lung":
-        return np.asarray((volume.voxels < GAS_HU) & body)
-    return None
+def needed_mm(protocol: Protocol) -> FloatArray:
+    """(groups,) from the needle's axis to each group at least: margin and radius."""
+    return np.array([rule.margin_mm + protocol.needle.radius_mm for rule in protocol.kept])
 
 
-def _blocks(mask: np.ndarray, stride: list[int]) -> np.ndarray:
-    """(k, j, i) as (k, step, j, step, i, step), padded with False to whole blocks."""
-    steps = stride[::-1]
-    padded = np.pad(mask, [(0, -size % step) for size, step in zip(mask.shape, steps, strict=True)])
-    shape = [(size // step, step) for size, step in zip(padded.shape, steps, strict=True)]
-    return padded.reshape([length for pair in shape for length in pair])
+def _at_the_skin(
+    ground: Ground, protocol: Protocol, target: FloatArray, keep_out: BoolArray | None
+) -> NDArray[np.uint8]:
+    """Reason (skin,) as far as the entry alone decides it."""
+    skin = ground.skin
+    lengths = lengths_mm(skin.points_ct_mm, target)
+    reason = np.full(len(skin), FAR, dtype=np.uint8)
+    reason[lengths <= protocol.max_length_mm] = OPEN
+    reason[lengths < protocol.min_length_mm] = NEAR
+    near = np.flatnonzero(reason == OPEN)
+    directions = (target - skin.points_ct_mm[near]) / lengths[near, None]
+    angles = skin_angles_deg(directions, skin.normals_ct[near])
+    steep = ~_allowed(protocol, Criterion.SKIN_ANGLE, angles)
+    reason[near[steep]] = STEEP
+    if keep_out is not None:
+        reason[near[keep_out[near]]] = KEPT_OUT
+    reason[near[~reachable(skin.normals_ct[near], protocol.reachable_from)]] = FACING
+    return reason
 
 
-def _distance_mm(mask: Any, spacing: tuple[float, ...]) -> np.ndarray:
-    image = sitk.GetImageFromArray(np.asarray(mask, dtype=np.uint8))
-    image.SetSpacing(spacing)
-    distance = sitk.SignedMaurerDistanceMap(
-        image, squaredDistance=False, useImageSpacing=True, insideIsPositive=False
+def _blocked(
+    ground: Ground, protocol: Protocol, target: FloatArray, tried: BoolArray
+) -> tuple[NDArray[np.int16], BoolArray]:
+    """First group (n,) that blocks each tried way, -1 for none; and whether that is not sure."""
+    needed = needed_mm(protocol)
+    spare = spare_map(ground.maps, needed)
+    entries = ground.grid_mm(ground.skin.points_ct_mm[tried])
+    group = np.empty(len(entries), dtype=np.int16)
+    certain = np.empty(len(entries), dtype=np.bool_)
+    squares, frame, start = ground.maps.squares, ground.frame, ground.grid_mm(target)
+    needed_sq, step = np.square(10.0 * needed), ground.sampling_mm
+    in_ranges(
+        len(entries),
+        lambda piece: first_blocks(
+            spare, squares, needed_sq, frame, start, entries, step, piece, group, certain
+        ),
     )
-    return np.asarray(sitk.GetArrayFromImage(distance))
+    return group, (group >= 0) & ~certain
 
 
-def _skin(rooms: RoomMap, target: FloatArray, protocol: Protocol) -> tuple[FloatArray, FloatArray]:
-    """Skin points (n, 3) in reach and their outward normals (n, 3), in `ct`."""
-    spacing = tuple(float(v) for v in np.linalg.norm(rooms.ct_from_voxel[:3, :3], axis=0))
-    depth = _distance_mm(~rooms.body, spacing)
-    shell = rooms.body & (depth < 1.01 * max(spacing))
-    # The volume's own faces are cuts through the body, not skin.
-    for axis in range(3):
-        edge = [slice(None)] * 3
-        for side in (slice(0, 2), slice(-2, None)):
-            edge[axis] = side
-            shell[tuple(edge)] = False
-    index = np.argwhere(shell)[:, ::-1].astype(np.float64)
-    points = apply(rooms.ct_from_voxel, index)
-    lengths = np.linalg.norm(points - target, axis=1)
-    near = (lengths >= protocol.min_length_mm) & (lengths <= protocol.max_length_mm)
-    points, index = points[near], index[near]
-    gradient = np.stack(
-        [
-            map_coordinates(component, index[:, ::-1].T, order=1)
-            for component in np.gradient(depth)[::-1]
-        ],
-        axis=1,
-    )
-    # Per voxel: over the spacing once for mm, once because the columns carry it.
-    normals = -(gradient / np.square(spacing)) @ rooms.ct_from_voxel[:3, :3].T
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    sides = np.array([SIDES[side] for side in protocol.reachable_from])
-    reachable = (normals @ sides.T).max(axis=1) > 0.6
-    return points[reachable], normals[reachable]
-
-
-def _judge(
-    rooms: RoomMap,
+def judge_ways(
+    ground: Ground,
+    protocol: Protocol,
     target: FloatArray,
-    entries: FloatArray,
-    normals: FloatArray,
-    progress: Callable[[float], None] | None,
-) -> tuple[FloatArray, np.ndarray, FloatArray]:
-    """Least room (n,) in mm, the group that leaves it (n,), and skin angle (n,) in degrees."""
-    margins = np.array([group.margin_mm for group in rooms.groups])
-    room = np.full(len(entries), AMPLE_ROOM_MM)
-    worst = np.full(len(entries), -1)
-    for start in range(0, len(entries), 2000):
-        chunk = slice(start, start + 2000)
-        offsets = entries[chunk] - target
-        steps = np.linspace(0.0, 1.0, int(np.linalg.norm(offsets, axis=1).max() / STEP_MM) + 2)
-        points = target + offsets[:, None, :] * steps[None, :, None]
-        if len(margins):
-            distances = rooms.along(points.reshape(-1, 3))
-            least = distances.reshape(len(margins), len(offsets), -1).min(axis=2)
-            spare = least - margins[:, None]
-            room[chunk] = spare.min(axis=0)
-            worst[chunk] = spare.argmin(axis=0)
-        if progress is not None:
-            progress(min(1.0, (start + 2000) / len(entries)))
-    inward = (target - entries) / np.linalg.norm(target - entries, axis=1, keepdims=True)
-    cosine = np.sum(-inward * normals, axis=1)
-    angles = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-    return room, worst, angles
+    at: NDArray[np.int64],
+    clearances: FloatArray | None = None,
+) -> Ways:
+    """Everything known of the ways from the skin voxels `at` (n,).
+
+    clearances: (n, groups) mm, when they are known better than the distance maps can tell.
+    """
+    entries = ground.skin.points_ct_mm[at]
+    lengths = lengths_mm(entries, target)
+    directions = (target - entries) / lengths[:, None]
+    skin_deg = skin_angles_deg(directions, ground.skin.normals_ct[at])
+    gantry = gantry_angles_deg(directions)
+    crossed = crossings(ground, target, entries)
+    margins = np.array([rule.margin_mm for rule in protocol.kept])
+    wished = np.array([rule.preferred_mm or 0.0 for rule in protocol.kept])
+    if clearances is None:
+        most = np.maximum(margins + AMPLE_ROOM_MM, wished)
+        clearances = least_clearances_mm(
+            ground, target[None], entries, most, protocol.needle.radius_mm
+        )
+    room = (clearances - margins).min(axis=1, initial=AMPLE_ROOM_MM)
+    values = {
+        Criterion.LENGTH: lengths,
+        Criterion.SKIN_ANGLE: skin_deg,
+        Criterion.GANTRY: gantry,
+        **by_criterion(crossed),
+    }
+    kept = [limit_kept(limit, values[limit.criterion]) for limit in _soft(protocol)]
+    kept += [clearances[:, n] >= wish for n, wish in enumerate(wished) if wish > 0.0]
+    safe = np.clip(room / AMPLE_ROOM_MM, 0.0, 1.0)
+    span = protocol.max_length_mm - protocol.min_length_mm
+    short = np.clip((protocol.max_length_mm - lengths) / span, 0.0, 1.0)
+    straight = 1.0 - (skin_deg + gantry) / 180.0
+    wishes = np.mean(kept, axis=0) if kept else np.ones(len(at))
+    easy = np.clip(ANGLES_SHARE * straight + (1.0 - ANGLES_SHARE) * wishes, 0.0, 1.0)
+    weights = protocol.weights
+    total = weights.safe + weights.short + weights.easy
+    quality = (weights.safe * safe + weights.short * short + weights.easy * easy) / total
+    return Ways(
+        at, lengths, skin_deg, gantry, crossed, clearances, room, safe, short, easy, quality
+    )
 
 
-def _blocked(rooms: RoomMap, worst: np.ndarray) -> str:
-    named = worst[worst >= 0]
-    if not len(named):
-        return "no safe straight path: every entry is steeper to the skin than the limit"
-    counts = np.bincount(named, minlength=len(rooms.groups))
-    index = int(np.argmax(counts))
-    group = rooms.groups[index]
-    share = counts[index] / len(named)
-    return (
-        f"no safe straight path: {group.name.lower()} is nearer than {group.margin_mm:g} mm "
-        f"on {share:.0%} of the {len(named)} ways in"
+def by_criterion(crossed: Crossings) -> dict[Criterion, FloatArray]:
+    """The values (n,) of what is counted on the way; NaN where a criterion has no meaning."""
+    return {
+        Criterion.CAPSULE_ANGLE: crossed.capsule_deg,
+        Criterion.PARENCHYMA: np.where(crossed.organ_mm > 0.0, crossed.organ_mm, np.nan),
+        Criterion.PLEURA: crossed.pleura.astype(np.float64),
+        Criterion.FISSURE: crossed.fissures.astype(np.float64),
+    }
+
+
+def limit_kept(limit: Limit, values: FloatArray) -> BoolArray:
+    """(n,) whether values keep a limit; what has no value (NaN) keeps it."""
+    low = -np.inf if limit.min is None else limit.min
+    high = np.inf if limit.max is None else limit.max
+    return np.asarray(np.isnan(values) | ((values >= low) & (values <= high)))
+
+
+def _soft(protocol: Protocol) -> list[Limit]:
+    shown = {Criterion.ROBUST, Criterion.PROBE}
+    return [limit for limit in protocol.limits if not limit.hard and limit.criterion not in shown]
+
+
+def _hard_on_the_way(protocol: Protocol) -> list[Limit]:
+    """Hard limits that the entry alone does not decide."""
+    at_skin = {Criterion.LENGTH, Criterion.SKIN_ANGLE}
+    return [limit for limit in protocol.limits if limit.hard and limit.criterion not in at_skin]
+
+
+def _words(protocol: Protocol) -> list[str]:
+    names = {
+        Criterion.CAPSULE_ANGLE: "Too flat to the capsule",
+        Criterion.PARENCHYMA: "Too little of the organ before the target",
+        Criterion.PLEURA: "Crosses the pleura too often",
+        Criterion.FISSURE: "Crosses a fissure",
+        Criterion.GANTRY: "Tilted too far out of the slice",
+    }
+    return [names[limit.criterion] for limit in _hard_on_the_way(protocol)]
+
+
+def _refused(ground: Ground, protocol: Protocol, ways: Ways) -> NDArray[np.uint8]:
+    """Reason (n,) why a way that no structure blocks is refused all the same; 0 for none."""
+    first = len(REASONS) + len(ground.names())
+    refused = np.where(ways.crossed.in_body, OPEN, first).astype(np.uint8)
+    values = by_criterion(ways.crossed) | {Criterion.GANTRY: ways.gantry_deg}
+    for number, limit in enumerate(_hard_on_the_way(protocol)):
+        broken = ~limit_kept(limit, values[limit.criterion])
+        refused[broken & (refused == OPEN)] = first + 1 + number
+    return refused
+
+
+def _allowed(protocol: Protocol, criterion: Criterion, values: FloatArray) -> BoolArray:
+    kept = np.ones(len(values), dtype=np.bool_)
+    for limit in protocol.of(criterion):
+        if limit.hard:
+            kept &= limit_kept(limit, values)
+    return kept
+
+
+def _only(ways: Ways, chosen: BoolArray) -> Ways:
+    crossed = ways.crossed
+    return Ways(
+        ways.at[chosen],
+        ways.lengths_mm[chosen],
+        ways.skin_deg[chosen],
+        ways.gantry_deg[chosen],
+        Crossings(
+            crossed.in_body[chosen],
+            crossed.pleura[chosen],
+            crossed.fissures[chosen],
+            crossed.organ_mm[chosen],
+            crossed.capsule_deg[chosen],
+        ),
+        ways.clearances_mm[chosen],
+        ways.room_mm[chosen],
+        ways.safe[chosen],
+        ways.short[chosen],
+        ways.easy[chosen],
+        ways.quality[chosen],
     )

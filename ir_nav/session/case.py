@@ -11,14 +11,15 @@ import numpy as np
 from ir_nav.geometry import FloatArray, angle_between_deg
 from ir_nav.imaging import LabelMap, Volume, read_labels, read_volume
 from ir_nav.planning import (
-    Clearance,
+    Ground,
+    PlanFinding,
     PlannedPath,
-    Proposal,
+    Proposals,
     Protocol,
-    RoomMap,
-    clearance,
-    propose_path,
-    room_map,
+    findings,
+    limiting,
+    prepare,
+    propose,
 )
 from ir_nav.session.room import CaseEntry, Room
 from ir_nav.session.touching import Fiducial
@@ -56,18 +57,23 @@ class PlanDraft:
 @dataclass(frozen=True, slots=True)
 class Findings:
     """A path judged. axial_angle_deg: out of the axial plane, positive towards the head.
-    clearance: None while the distance maps are not worked out."""
+    clearance: the one with the least to spare, None when nothing is near. limits: every
+    criterion of the protocol, None while the distances are not worked out."""
 
     length_mm: float
     axial_angle_deg: float
-    clearance: Clearance | None
+    clearance: PlanFinding | None = None
+    limits: tuple[PlanFinding, ...] | None = None
 
 
-def judge(path: PlannedPath, rooms: RoomMap | None) -> Findings:
-    """Length, tilt and clearance of a path."""
+def judge(path: PlannedPath, ground: Ground | None, protocol: Protocol | None = None) -> Findings:
+    """Length, tilt and, once the patient's ground is known, every limit of a path."""
     outward = -path.direction_ct
     tilt = 90.0 - angle_between_deg(outward, (0.0, 0.0, 1.0))
-    return Findings(path.length_mm, tilt, clearance(rooms, path) if rooms is not None else None)
+    if ground is None:
+        return Findings(path.length_mm, tilt)
+    found = findings(ground, ground.protocol if protocol is None else protocol, path)
+    return Findings(path.length_mm, tilt, limiting(found), found)
 
 
 def read_case(
@@ -106,11 +112,11 @@ def plan_path(
     case: Case,
     protocol: Protocol,
     target_ct_mm: FloatArray,
-    rooms: RoomMap | None,
+    ground: Ground | None,
     progress: Progress | None = None,
-) -> tuple[RoomMap, Proposal]:
-    """Distance maps (worked out once per case) and the path they lead to. For the worker."""
+) -> tuple[Ground, Proposals]:
+    """Distances (worked out once per case) and the paths they lead to. For the worker."""
     assert case.volume is not None
-    if rooms is None:
-        rooms = room_map(case.volume, case.labels, protocol)
-    return rooms, propose_path(rooms, protocol, target_ct_mm, progress)
+    if ground is None or not ground.serves(protocol):
+        ground = prepare(case.volume, case.labels, protocol)
+    return ground, propose(ground, protocol, target_ct_mm, progress=progress)

@@ -13,6 +13,8 @@ from ir_nav.tracking.clock import ClockTracker
 # then mostly the way the samples took, which differs between devices.
 SAME_CLOCK_S = 0.25
 ESTIMATE_EVERY_S = 5.0
+# The first sample may have been late: it is not believed for long.
+SOONEST_S = 0.05
 
 S = TypeVar("S", PoseSample, ImageSample)
 
@@ -29,6 +31,7 @@ class DeviceClock:
         self._tracker = ClockTracker()
         self._shift_s = 0.0
         self._next_s = float("-inf")
+        self._first_s = float("inf")
 
     @property
     def shift_s(self) -> float:
@@ -41,7 +44,9 @@ class DeviceClock:
             jumps = self._tracker.jumps
             self._tracker.push(sample.source_s, sample.received_s)
             if sample.received_s >= self._next_s or self._tracker.jumps != jumps:
-                self._next_s = sample.received_s + ESTIMATE_EVERY_S
+                self._first_s = min(self._first_s, sample.received_s)
+                known_s = sample.received_s - self._first_s
+                self._next_s = sample.received_s + min(max(known_s, SOONEST_S), ESTIMATE_EVERY_S)
                 estimate = self._tracker.estimate()
                 offset_s = 0.0 if estimate is None else estimate.offset_at(sample.source_s)
                 self._shift_s = offset_s if abs(offset_s) > SAME_CLOCK_S else 0.0

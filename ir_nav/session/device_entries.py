@@ -27,6 +27,11 @@ Pixels = Annotated[int, Field(ge=1, le=10_000)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 # The rates that NDI's COMM command knows.
 NdiBaud = Literal[9600, 14400, 19200, 38400, 57600, 115200, 230400, 921600, 1228739]
+# F1 is help, and letters work the console.
+PEDAL_KEYS = (
+    *(f"F{number}" for number in range(2, 25)),
+    *("PageUp", "PageDown", "Home", "End", "Insert", "Pause", "ScrollLock"),
+)
 PedalBaud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
 
@@ -70,7 +75,8 @@ class _Device(Strict):
 class OpenIGTLinkEntry(_Device):
     """A tracker, scanner or program that serves OpenIGTLink. protocol_version 2 lets it send tool
     status. tracking: for servers that send poses only when asked. silence_s: one that sends
-    nothing for so long counts as dead."""
+    nothing for so long counts as dead. smooth_stamps: false where each stamp is exact though the
+    source measures unsteadily."""
 
     delivers = frozenset({"poses", "images"})
 
@@ -79,6 +85,7 @@ class OpenIGTLinkEntry(_Device):
     port: PortNumber
     protocol_version: Literal[1, 2] = 1
     tracking: Literal["TDATA", "QTDATA"] | None = None
+    smooth_stamps: bool = True
     silence_s: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
 
 
@@ -115,12 +122,14 @@ class NdiEntry(_Device):
 
 class _Camera(_Device):
     """address: index of a video device, file, or http, https or rtsp address. delay_s: from
-    exposure to arrival. silence_s: longest time a network camera may send nothing."""
+    exposure to arrival. smooth_stamps: as above. silence_s: longest time a network camera may
+    send nothing."""
 
     address: VideoAddress
     rate_hz: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
     delay_s: Annotated[float, Field(ge=0.0, le=5.0)] = 0.0
     loop: bool = False
+    smooth_stamps: bool = True
     silence_s: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
 
 
@@ -172,8 +181,31 @@ class PedalEntry(_Device):
     silence_s: Annotated[float, Field(gt=0.0, le=60.0)] | None = None
 
 
+def _pedal_key(key: str) -> str:
+    if key not in PEDAL_KEYS:
+        raise ValueError(
+            f"'{key}' cannot be a pedal: take F2 to F24, {', '.join(PEDAL_KEYS[-7:-1])} or "
+            f"{PEDAL_KEYS[-1]}, which the console does not need"
+        )
+    return key
+
+
+PedalKey = Annotated[str, AfterValidator(_pedal_key)]
+
+
+class KeyboardPedalEntry(_Device):
+    """A foot pedal that types. keys: each of them is the pedal; other keys stay keys."""
+
+    delivers: ClassVar[frozenset[str]] = frozenset()
+
+    kind: Literal["keyboard-pedal"]
+    keys: Annotated[tuple[PedalKey, ...], Field(min_length=1)] = ("F9", "F13", "PageDown")
+    settle_s: Annotated[FiniteFloat, Field(ge=0.0, le=0.5)] = 0.03
+
+
 DeviceEntry = Annotated[
-    OpenIGTLinkEntry | NdiEntry | ArucoEntry | VideoEntry | PedalEntry, Field(discriminator="kind")
+    OpenIGTLinkEntry | NdiEntry | ArucoEntry | VideoEntry | PedalEntry | KeyboardPedalEntry,
+    Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[_Device]] = {
     "openigtlink": OpenIGTLinkEntry,
@@ -181,7 +213,13 @@ KINDS: dict[str, type[_Device]] = {
     "aruco": ArucoEntry,
     "video": VideoEntry,
     "pedal": PedalEntry,
+    "keyboard-pedal": KeyboardPedalEntry,
 }
+
+
+def may_smooth(device: DeviceEntry) -> bool:
+    """Whether a device's time stamps may be smoothed. NDI's need none: frames are counted."""
+    return isinstance(device, OpenIGTLinkEntry | _Camera) and device.smooth_stamps
 
 
 def pose_fault(device: DeviceEntry, transform: str) -> str | None:

@@ -63,6 +63,10 @@ class Journal:
         text = f"{role} calibration undone: {before.missing() or 'the one before is in use'}"
         self.note(EventKind.CALIBRATION, text, **_numbers(role, before))
 
+    def calibration_loaded(self, role: Role, loaded: ToolCalibration) -> None:
+        text = f"pivot of the {role} loaded from {loaded.file}: {loaded.missing() or 'accepted'}"
+        self.note(EventKind.CALIBRATION, text, **_numbers(role, loaded))
+
     def calibration_expired(self, role: Role, calibration: ToolCalibration) -> None:
         text = f"{role} {calibration.missing()}"
         self.note(EventKind.CALIBRATION, text, expired=str(role), made_s=calibration.made_s)
@@ -76,6 +80,7 @@ class Journal:
         data = {
             report.stream: asdict(report.quality)
             | {"device": report.device, "status_unknown": report.unknown}
+            | {"stamps": None if report.stamps is None else asdict(report.stamps)}
             for report in reports
         }
         text = ", ".join(f"{report.name} {report.quality.rate_hz:.1f} Hz" for report in reports)

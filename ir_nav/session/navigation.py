@@ -23,7 +23,8 @@ from ir_nav.guidance import BreathingModel, ErrorBudget, Guidance, guide
 from ir_nav.planning import Plan
 from ir_nav.registration import LandmarkRegistration
 from ir_nav.session.collection import ToolCalibration
-from ir_nav.session.room import Room
+from ir_nav.session.room import Room, UltrasoundEntry
+from ir_nav.session.scanner_use import ScannerUse
 from ir_nav.session.state import (
     BreathingState,
     DeviceStatus,
@@ -39,6 +40,7 @@ from ir_nav.session.state import (
 from ir_nav.session.streams import STALE_AFTER_S, Streams
 from ir_nav.tracking import scatter_mm
 
+AS_IN_ROOM = ScannerUse()
 PHASE_POSES = 6
 SCATTER_S = 0.6
 # The liver travels up to about three times as far as a reference on the skin.
@@ -74,6 +76,7 @@ class Inputs:
     stylus: ToolCalibration
     registration: LandmarkRegistration | None
     breathing: BreathingModel | None
+    scanner: ScannerUse = AS_IN_ROOM
 
 
 def navigate(inputs: Inputs, now_s: float) -> NavigationState:
@@ -108,7 +111,7 @@ def navigate(inputs: Inputs, now_s: float) -> NavigationState:
         refusal=forbidden,
         budget=_budget(inputs, streams, tip, breathing, now_s),
         breathing=breathing,
-        ultrasound=_ultrasound(room, streams, tree, now_s),
+        ultrasound=_ultrasound(room, inputs.scanner, streams, tree, now_s),
         fluoro=_fluoro(room, streams, tree, now_s),
         stylus_tip_ct_mm=_stylus_tip(tree, now_s),
     )
@@ -278,30 +281,29 @@ def _speed_mm_s(samples: tuple[PoseSample, ...]) -> float:
 
 
 def _ultrasound(
-    room: Room, streams: Streams, tree: FrameTree, now_s: float
+    room: Room, scanner: ScannerUse, streams: Streams, tree: FrameTree, now_s: float
 ) -> UltrasoundState | None:
     """The newest frame whose pose is known; the newest of all, without one, when none is."""
     entry = room.ultrasound
     frames = streams.ultrasound.newest_first()
     if entry is None or not frames:
         return None
-    # w in mm square to the image, whatever scale the file gives its third column.
-    probe_from_image = np.array(entry.matrix)
-    mm_per_px = float(np.linalg.norm(probe_from_image[:3, 0]))
-    normal = np.cross(probe_from_image[:3, 0], probe_from_image[:3, 1])
-    probe_from_image[:3, 2] = unit(normal)
+    probe = probe_from_image(entry, scanner)
+    mm_per_px = float(np.linalg.norm(probe[:3, 0]))
     rate_hz = streams.ultrasound.rate_hz(now_s)
     ct_from_reference, unregistered = _registered(tree, now_s)
-    if not entry.calibrated:
+    if scanner.reason is not None:
+        ct_from_reference, unregistered = None, scanner.reason
+    elif scanner.probe_from_image is None and not entry.calibrated:
         ct_from_reference, unregistered = None, "the probe is not calibrated"
     unseen: str | None = None
     for frame in frames:
         try:
-            reference_from_probe = _reference_from_probe(streams, frame.source_s)
+            time_s = frame.source_s + scanner.tracker_lag_s
+            reference_from_image = reference_from_probe(streams, time_s) @ probe
         except FrameError as error:
             unseen = unseen or str(error)
             continue
-        reference_from_image = reference_from_probe @ probe_from_image
         image_from_ct = None
         if ct_from_reference is not None:
             image_from_ct = read_only(np.linalg.inv(ct_from_reference @ reference_from_image))
@@ -327,8 +329,18 @@ def _registered(tree: FrameTree, now_s: float) -> tuple[FloatArray | None, str |
         return None, str(error)
 
 
-def _reference_from_probe(streams: Streams, time_s: float) -> FloatArray:
-    """(4, 4) at a source time; the tracker stands in where the room has no reference."""
+def probe_from_image(entry: UltrasoundEntry, scanner: ScannerUse = AS_IN_ROOM) -> FloatArray:
+    """(4, 4): from (u px, v px, w, 1) to mm at the probe's sensor, w in mm square to the image,
+    whatever scale the file gives its third column. What was measured goes before the room's."""
+    measured = scanner.probe_from_image
+    matrix = np.array(entry.matrix if measured is None else measured)
+    matrix[:3, 2] = unit(np.cross(matrix[:3, 0], matrix[:3, 1]))
+    return matrix
+
+
+def reference_from_probe(streams: Streams, time_s: float) -> FloatArray:
+    """(4, 4) at a time of the tracker's; the tracker stands in where the room has no reference.
+    FrameError where the pose is not known."""
     if Role.PROBE not in streams.poses:
         raise FrameError("no probe in this room")
     tracker_from_probe = streams.poses[Role.PROBE].at(time_s)

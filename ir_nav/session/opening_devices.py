@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from devices.contract import Device, Sink
+from devices.keyboard_pedal import KeyboardPedal, KeyLine
 from devices.openigtlink import OpenIGTLinkClient
 from ir_nav.session.device_entries import (
     ArucoEntry,
     DeviceEntry,
+    KeyboardPedalEntry,
     NdiEntry,
     OpenIGTLinkEntry,
     PedalEntry,
@@ -17,9 +19,9 @@ from ir_nav.session.device_entries import (
 )
 
 
-def opener(entry: DeviceEntry) -> Callable[[Sink], Device]:
+def opener(entry: DeviceEntry, keys: KeyLine | None = None) -> Callable[[Sink], Device]:
     """Builds the driver round a sink; it raises DeviceError where a file or setting is wrong.
-    Entering the driver connects."""
+    Entering the driver connects. keys: of the window; a pedal that types hears nothing without."""
 
     def open_device(sink: Sink) -> Device:
         match entry:
@@ -33,6 +35,9 @@ def opener(entry: DeviceEntry) -> Callable[[Sink], Device]:
                 return _video(entry, sink)
             case PedalEntry():
                 return _pedal(entry, sink)
+            case KeyboardPedalEntry():
+                line = KeyLine() if keys is None else keys
+                return KeyboardPedal(entry.name, line, sink, settle_s=entry.settle_s)
 
     return open_device
 

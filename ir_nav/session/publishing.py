@@ -6,16 +6,23 @@ inside the console `ct` is LPS mm: x and y change their sign on the way out, z d
 - TRANSFORM "TipToCT": p_ct = M p_tip. The origin of `tip` is the needle's tip, its +z runs along
   the shaft from hub to tip; the turn about the shaft is arbitrary. While the tip is not known, or
   the console stands still, clients that speak v2 get status MISSING and clients of v1 get none.
-- TRAJ "PlanPath" and POINT "PlanPoints" (Entry, Target): when the plan changes and when a client
+- TRAJ "PlanPath" (one for each needle) and POINT "PlanPoints" (Entry, Target, and Entry 2, Target 2
+  ... of further needles): when the plan changes and when a client
   connects; empty once a plan has been dropped.
 - STATUS "Guidance": 1 (OK) or 13 (not ready) with the reason, when that changes and when a client
   connects. STATUS "IR Nav" only says that the connection lives.
+
+It listens on this computer only unless the user names another address; nothing is encrypted, and
+nobody is asked who they are: whoever can connect can read along.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from threading import Thread
@@ -32,10 +39,10 @@ from devices.openigtlink import (
 from ir_nav.geometry import LPS_FROM_RAS, FloatArray, rigid, rotation_along
 from ir_nav.planning import Plan
 from ir_nav.session.errors import SessionError
+from ir_nav.session.publish_address import DEFAULT_PORT, EVERYWHERE, LOOPBACK, PublishAddress
 from ir_nav.session.state import NavigationState, Refusal, Role, Source, TipState, ToolState
 from ir_nav.session.streams import STALE_AFTER_S
 
-DEFAULT_PORT = 18944
 PERIOD_S = 1.0 / 60.0
 KEEPALIVE_S = 1.0
 LOOK_S = 0.1
@@ -51,13 +58,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PublishStatus:
-    """on: clients can connect to `port` of this computer; clients: that have. reason: why
-    nothing is published although it was asked for, in words, or None."""
+    """on: clients can connect at `address`; clients: that have. reason: why nothing is published
+    although it was asked for, in words, or None."""
 
     on: bool
-    port: int
+    address: PublishAddress
     clients: int
     reason: str | None
+
+    @property
+    def port(self) -> int:
+        return self.address.port
 
 
 @dataclass(slots=True)
@@ -70,15 +81,21 @@ class _Told:
     state: NavigationState | None = None
 
 
+def _unheard(words: str) -> None:
+    return None
+
+
 class Publisher:
     """Publishes on a thread of its own while switched on; see the module for what.
 
     `show` only leaves the newest state there: it never waits and never raises, whatever the
-    network does. start, stop and show belong to one thread.
+    network does. start, stop and show belong to one thread. note: is told, for the log, when
+    other computers can connect.
     """
 
-    def __init__(self) -> None:
-        self._port = DEFAULT_PORT
+    def __init__(self, note: Callable[[str], None] = _unheard) -> None:
+        self._note = note
+        self._address = PublishAddress()
         self._reason: str | None = None
         self._server: OpenIGTLinkServer | None = None
         self._thread: Thread | None = None
@@ -86,24 +103,31 @@ class Publisher:
         self._news = Flag()
         self._newest: tuple[NavigationState, Plan | None] | None = None
 
-    def start(self, port: int = DEFAULT_PORT) -> None:
-        """Serve at a port of this computer; SessionError when it is taken. 0 takes a free one."""
+    def start(self, port: int = DEFAULT_PORT, host: str = LOOPBACK) -> None:
+        """Serve at a port of this computer; SessionError when it is taken, or `host` is none of
+        its addresses. 0 takes a free port."""
         self.stop()
-        self._port = port
-        server = OpenIGTLinkServer("IR Nav", port, keepalive_s=KEEPALIVE_S)
+        self._address = PublishAddress(host, port)
+        server = OpenIGTLinkServer("IR Nav", port, host, keepalive_s=KEEPALIVE_S)
         try:
             server.__enter__()
         except DeviceError as error:
-            self._reason = (
-                f"port {port} cannot be used to publish: another program has it, or the system "
-                "keeps it; choose another port"
-            )
+            self._reason = _fault(self._address, error.__cause__)
             raise SessionError(self._reason) from error
-        self._server, self._port, self._newest = server, server.port, None
+        self._server, self._newest = server, None
+        self._address = PublishAddress(host, server.port)
         self._stopping, self._news = Flag(), Flag()
         arguments = (server, self._stopping, self._news)
         self._thread = Thread(target=self._run, args=arguments, name="publish", daemon=True)
         self._thread.start()
+        if not self._address.only_here:
+            logger.warning("publishing %s", self._address.words)
+        self.note_reach()
+
+    def note_reach(self) -> None:
+        """Note in the log that other computers can read along, while they can."""
+        if self._server is not None and not self._address.only_here:
+            self._note(f"publishing {self._address.words}")
 
     def stop(self) -> None:
         """Hang up on every client and free the port."""
@@ -125,7 +149,7 @@ class Publisher:
     def status(self) -> PublishStatus:
         server = self._server
         clients = 0 if server is None else server.clients()
-        return PublishStatus(server is not None, self._port, clients, self._reason)
+        return PublishStatus(server is not None, self._address, clients, self._reason)
 
     def _run(self, server: OpenIGTLinkServer, stopping: Flag, news: Flag) -> None:
         told, failed, heard_s = _Told(), False, time.monotonic()
@@ -148,6 +172,20 @@ class Publisher:
                         logger.exception("publishing failed")
                     failed = True
             stopping.wait(max(PERIOD_S - (time.monotonic() - started_s), 0.0))
+
+
+def _fault(address: PublishAddress, cause: BaseException | None) -> str:
+    """Why the system refused the address, and what to do."""
+    no_such = isinstance(cause, OSError) and cause.errno == errno.EADDRNOTAVAIL
+    if no_such or isinstance(cause, socket.gaierror):
+        return (
+            f"{address.host} cannot be used to publish: it is no address of this computer; write "
+            f"one that it has, or {EVERYWHERE} for all of them"
+        )
+    return (
+        f"port {address.port} cannot be used to publish: another program has it, or the system "
+        "keeps it; choose another port"
+    )
 
 
 def _silent(state: NavigationState) -> NavigationState:
@@ -198,12 +236,13 @@ def plan_messages(plan: Plan | None, now_s: float) -> tuple[tuple[bytes, str], .
     paths: list[Trajectory] = []
     points: list[NamedPoint] = []
     if plan is not None:
-        entry, target = _ras(plan.entry_ct_mm), _ras(plan.target_ct_mm)
-        paths = [Trajectory(_fitting(plan.name), entry, target, rgba=PLAN_RGBA)]
-        points = [
-            NamedPoint("Entry", entry, "Plan", PLAN_RGBA),
-            NamedPoint("Target", target, "Plan", PLAN_RGBA),
-        ]
+        for number, path in enumerate(plan.paths, start=1):
+            entry, target = _ras(path.entry_ct_mm), _ras(path.target_ct_mm)
+            # The first keeps the bare names, which whoever follows along looks for.
+            mark = "" if number == 1 else f" {number}"
+            paths.append(Trajectory(_fitting(plan.name, mark), entry, target, rgba=PLAN_RGBA))
+            points.append(NamedPoint(f"Entry{mark}", entry, "Plan", PLAN_RGBA))
+            points.append(NamedPoint(f"Target{mark}", target, "Plan", PLAN_RGBA))
     return (
         (pack_trajectories("PlanPath", paths, now_s), "PlanPath"),
         (pack_points("PlanPoints", points, now_s), "PlanPoints"),
@@ -220,11 +259,12 @@ def _status(state: NavigationState) -> bytes:
     return pack_status("Guidance", OK if valid else NOT_READY, words, state.now_s)
 
 
-def _ras(point_lps_mm: tuple[float, float, float]) -> tuple[float, float, float]:
-    x, y, z = point_lps_mm
+def _ras(point_lps_mm: FloatArray) -> tuple[float, float, float]:
+    x, y, z = point_lps_mm.tolist()
     return -x, -y, z
 
 
-def _fitting(text: str) -> str:
-    """As much of a name as the wire carries."""
-    return text.replace("\0", " ").encode()[:NAME_BYTES].decode(errors="ignore")
+def _fitting(text: str, mark: str) -> str:
+    """As much of a name as the wire carries, with its mark whole."""
+    room = NAME_BYTES - len(mark.encode())
+    return text.replace("\0", " ").encode()[:room].decode(errors="ignore") + mark

@@ -16,6 +16,7 @@ from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigidity_fault
 from ir_nav.session.device_entries import (
     KINDS,
     DeviceEntry,
+    KeyboardPedalEntry,
     Name,
     Pixels,
     PortNumber,
@@ -141,6 +142,8 @@ class Room(Strict):
         devices = {device.name: device for device in self.devices}
         if len(devices) < len(self.devices):
             raise ValueError("devices: two devices have the same name")
+        if sum(isinstance(device, KeyboardPedalEntry) for device in self.devices) > 1:
+            raise ValueError("devices: only one keyboard-pedal; name all keys in its 'keys'")
         users = [(f"tools.{tool.name}", tool.device) for tool in self.tools]
         imagers = {"ultrasound": self.ultrasound, "fluoro": self.fluoro}
         users += [(place, imager.device) for place, imager in imagers.items() if imager]

@@ -9,34 +9,40 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from devices.keyboard_pedal import KeyLine
 from ir_nav import RESEARCH_LABEL
-from ir_nav.geometry import FloatArray, GeometryError, read_only
-from ir_nav.guidance import BreathingModel, learn_breathing
+from ir_nav.geometry import FloatArray, read_only
+from ir_nav.guidance import BreathingModel
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.planning import (
+    Ground,
     Plan,
     PlannedPath,
-    Proposal,
+    Proposals,
     Protocol,
-    RoomMap,
     load_plan,
     require_same_ct,
     save_plan,
     shipped_protocol,
 )
+from ir_nav.planning.instruments import Instrument
 from ir_nav.recording import EventKind, NeedleLog
 from ir_nav.registration import MAX_TRE_MM, LandmarkRegistration
 from ir_nav.registration.landmarks import GOOD_TRE_MM
+from ir_nav.session.breathing_watch import BreathingWatch
+from ir_nav.session.calibration_exchange import load_tool, save_tool
 from ir_nav.session.case import Case, Findings, PlanDraft, judge
 from ir_nav.session.collection import Collection, CollectionKind, ToolCalibration
 from ir_nav.session.errors import SessionError
 from ir_nav.session.journal import Journal, default_log_path
 from ir_nav.session.link import DeviceLink
+from ir_nav.session.measured import AtHand
 from ir_nav.session.navigation import Inputs, navigate
 from ir_nav.session.opening_devices import opener
 from ir_nav.session.operator_line import OperatorLine
 from ir_nav.session.publishing import Publisher
 from ir_nav.session.room import Room, read_room
+from ir_nav.session.scanner import Scanner
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
 from ir_nav.session.touching import (
@@ -46,8 +52,6 @@ from ir_nav.session.touching import (
     resting_touch,
     stylus_track,
 )
-
-BREATHING_WATCHED_S = 12.0
 
 
 class Session:
@@ -68,19 +72,30 @@ class Session:
         self.protocol: Protocol = shipped_protocol()
         self.draft = PlanDraft()
         self._drafts: list[PlanDraft] = []
-        self.rooms: RoomMap | None = None
+        self.ground: Ground | None = None
+        self._proposals: Proposals | None = None
         self.plan: Plan | None = None
         self.room: Room | None = None
         self.room_path: Path | None = None
         self.streams: Streams | None = None
         self._links: tuple[DeviceLink, ...] = ()
+        self.pedal_keys = KeyLine()
         self.needle = ToolCalibration(needs_spin=True)
         self.stylus = ToolCalibration()
         self.collection: Collection | None = None
-        self.breathing: BreathingModel | None = None
-        self._breathing_from_s = 0.0
         self.journal = Journal(clock)
-        self.publisher = Publisher()
+        self._breath = BreathingWatch(self.journal)
+        self.scanner = Scanner(
+            AtHand(
+                clock,
+                self.journal,
+                lambda: self.room,
+                lambda: self.streams,
+                self._stylus_track,
+                lambda: self.stylus.missing(),
+            )
+        )
+        self.publisher = Publisher(lambda words: self.journal.note(EventKind.NOTE, words))
         self.landmarks = LandmarkTouching()
         self.registration: LandmarkRegistration | None = None
         self.marked = False
@@ -97,7 +112,7 @@ class Session:
         """Take a CT. Whatever was tied to another CT is dropped: plan, registration."""
         self.case = Case(volume, labels, fiducials)
         self.draft, self._drafts = PlanDraft(), []
-        self.rooms, self.plan, self.marked = None, None, False
+        self.ground, self.plan, self.marked = None, None, False
         self._forget_registration()
         self.journal.note(EventKind.CASE, "CT opened", ct_identity=volume.identity)
 
@@ -105,7 +120,7 @@ class Session:
         """Take a label map for the CT at hand."""
         self._require_volume()
         self.case = Case(self.case.volume, labels, self.case.fiducials)
-        self.rooms = None
+        self.ground = None
 
     def set_fiducials(self, fiducials: tuple[Fiducial, ...]) -> None:
         """Take the landmarks to touch; touches made for others are dropped."""
@@ -123,10 +138,30 @@ class Session:
         point = self._inside(point_ct_mm, "entry")
         self._redraft(PlanDraft(self.draft.target_ct_mm, point, self.draft.structure))
 
-    def take_proposal(self, rooms: RoomMap, proposal: Proposal) -> None:
-        """Take the entry of a proposed path."""
-        self.rooms = rooms
-        self.set_entry(proposal.path.entry_ct_mm)
+    def take_proposals(self, ground: Ground, proposals: Proposals) -> None:
+        """Keep what was proposed and take the entry of the best."""
+        self.keep_proposals(ground, proposals)
+        self.choose_proposal(0)
+
+    def keep_proposals(self, ground: Ground, proposals: Proposals) -> None:
+        """Keep what was proposed; the draft stays as it is."""
+        self.ground, self._proposals = ground, proposals
+
+    @property
+    def proposals(self) -> Proposals | None:
+        """What was proposed for this target; None once the target lies elsewhere."""
+        target = self.draft.target_ct_mm
+        if self._proposals is None or self.ground is None or target is None:
+            return None
+        same = np.allclose(self._proposals.skin.target_ct_mm, target)
+        return self._proposals if same else None
+
+    def choose_proposal(self, index: int) -> None:
+        """Take the entry of a proposed path, counted from 0."""
+        proposals = self.proposals
+        if proposals is None or not 0 <= index < len(proposals.paths):
+            raise SessionError(f"there is no proposed path {index + 1}: propose paths first")
+        self.set_entry(proposals.paths[index].path.entry_ct_mm)
 
     def undo(self) -> None:
         """Take back the last change of the draft."""
@@ -138,7 +173,7 @@ class Session:
     def findings(self) -> Findings | None:
         """The drafted path judged, or None until it has both ends."""
         path = self.draft.path
-        return None if path is None else judge(path, self.rooms)
+        return None if path is None else judge(path, self.ground, self.protocol)
 
     def approve_plan(self, name: str = "") -> Plan:
         """Make the draft the plan that guidance follows."""
@@ -153,9 +188,16 @@ class Session:
             entry_ct_mm=_point(path.entry_ct_mm),
             target_ct_mm=_point(path.target_ct_mm),
             structure=self.draft.structure,
+            protocol=self.protocol.name,
         )
         self._follow(plan)
         return plan
+
+    def use_instrument(self, instrument: Instrument) -> None:
+        """Plan the approved path for another instrument."""
+        if self.plan is None:
+            raise SessionError("approve a path first")
+        self._follow(self.plan.for_instrument(instrument))
 
     def save_plan(self, path: Path) -> None:
         if self.plan is None:
@@ -173,9 +215,7 @@ class Session:
         self._inside(plan.target_ct_mm, "target")
         self._inside(plan.entry_ct_mm, "entry")
         self._require_allowed(plan.path)
-        self._redraft(
-            PlanDraft(read_only(plan.target_ct_mm), read_only(plan.entry_ct_mm), plan.structure)
-        )
+        self._redraft(PlanDraft(plan.aim_ct_mm, read_only(plan.entry_ct_mm), plan.structure))
         self._follow(plan)
 
     # --- devices ----------------------------------------------------------------------------
@@ -200,9 +240,14 @@ class Session:
         streams = Streams(self.room)
         streams.log = self.journal.log
         self.streams = streams
-        self._breathing_from_s = self._clock()
+        self._breath.begin(self._clock())
         self._links = tuple(
-            DeviceLink(entry.name, opener(entry), streams.take, self.journal.device_changed)
+            DeviceLink(
+                entry.name,
+                opener(entry, self.pedal_keys),
+                streams.take,
+                self.journal.device_changed,
+            )
             for entry in self.room.devices
         )
         if self.room.operator is not None:
@@ -232,7 +277,8 @@ class Session:
         self.operator = None
         self._links, self.streams, self.collection = (), None, None
         self.needle, self.stylus = ToolCalibration(needs_spin=True), ToolCalibration()
-        self.breathing = None
+        self.scanner.forget()
+        self._breath.begin(self._clock())
         self._forget_registration()
 
     def acknowledge(self) -> None:
@@ -253,6 +299,7 @@ class Session:
             self.journal.note(EventKind.CASE, "CT opened", ct_identity=identity)
         if self.plan is not None:
             self._log_plan(self.plan)
+        self.publisher.note_reach()
         return log
 
     # --- calibration ------------------------------------------------------------------------
@@ -282,6 +329,20 @@ class Session:
     def cancel_collection(self) -> None:
         self.collection = None
 
+    def load_calibration(self, role: Role, path: Path) -> None:
+        """Put a needle's or stylus's pivot out of a file into use; see `load_tool`."""
+        before = self.needle if role is Role.NEEDLE else self.stylus
+        loaded = load_tool(path, role, before, self.room, self._clock())
+        if role is Role.NEEDLE:
+            self.needle = loaded
+        else:
+            self.stylus = loaded
+        self.journal.calibration_loaded(role, loaded)
+
+    def save_calibration(self, role: Role, path: Path) -> None:
+        """Write a needle's or stylus's pivot to a file; see `save_tool`."""
+        save_tool(path, role, self.needle if role is Role.NEEDLE else self.stylus)
+
     def undo_calibration(self, role: Role) -> None:
         """Go back to the tool's calibration before this one; points touched with a stylus
         calibration that is taken back are dropped, and the registration with them."""
@@ -299,8 +360,12 @@ class Session:
 
     def watch_breathing_again(self) -> None:
         """Forget the breathing model and learn it anew."""
-        self.breathing = None
-        self._breathing_from_s = self._clock()
+        self._breath.begin(self._clock())
+
+    @property
+    def breathing(self) -> BreathingModel | None:
+        """What was learned of the breath, or None while it is watched."""
+        return self._breath.model
 
     # --- registration -----------------------------------------------------------------------
 
@@ -376,7 +441,8 @@ class Session:
         """The state now; also lets running collections take what has arrived."""
         self._gather()
         self._age_calibrations(now_s)
-        self._watch_breathing(now_s)
+        self._breath.watch(self.streams, now_s)
+        self.scanner.advance(now_s)
         self.landmarks.watch(now_s)
         state = navigate(self._inputs(now_s), now_s)
         self.journal.shown(state)
@@ -402,6 +468,7 @@ class Session:
             self.stylus,
             self.registration,
             self.breathing,
+            self.scanner.use,
         )
 
     def _gather(self) -> None:
@@ -417,23 +484,6 @@ class Session:
             if new is not old and new.expired is not None:
                 self.journal.calibration_expired(role, new)
         self.needle, self.stylus = needle, stylus
-
-    def _watch_breathing(self, now_s: float) -> None:
-        if self.breathing is not None or self.streams is None:
-            return
-        buffer = self.streams.poses.get(Role.REFERENCE)
-        if buffer is None or now_s - self._breathing_from_s < BREATHING_WATCHED_S:
-            return
-        seen = [s for s in buffer.since(self._breathing_from_s) if s.matrix is not None]
-        try:
-            self.breathing = learn_breathing(
-                [sample.source_s for sample in seen],
-                np.array([s.matrix[:3, 3] for s in seen if s.matrix is not None]).reshape(-1, 3),
-            )
-        except GeometryError:
-            self._breathing_from_s = now_s
-            return
-        self.journal.breathing(self.breathing)
 
     def _stylus_track(self, since_s: float) -> tuple[FloatArray, FloatArray]:
         stylus_from_tip = self.stylus.tool_from_tip

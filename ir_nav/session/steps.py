@@ -25,8 +25,8 @@ class Step(IntEnum):
 
 def refusal(step: Step, session: Session) -> Refusal | None:
     """Why a step cannot be opened yet, or None."""
-    if step is Step.PLAN and session.case.volume is None:
-        return Refusal("no CT is open", "Open a CT in Patient")
+    if step is Step.PLAN:
+        return _plan_refusal(session)
     if step is Step.REGISTER:
         if session.case.volume is None:
             return Refusal("no CT is open", "Open a CT in Patient")
@@ -37,6 +37,18 @@ def refusal(step: Step, session: Session) -> Refusal | None:
             return Refusal("the stylus is not calibrated", f"In Set up: {missing}")
     if step is Step.GUIDE:
         return _guide_refusal(session)
+    return None
+
+
+def _plan_refusal(session: Session) -> Refusal | None:
+    volume = session.case.volume
+    if volume is None:
+        return Refusal("no CT is open", "Open a CT in Patient")
+    if volume.description.unit != "HU":
+        # Bone, gas and skin are found by HU, which other images do not have.
+        return Refusal(
+            f"the open image is {volume.description.modality}, not CT", "Open a CT in Patient"
+        )
     return None
 
 
@@ -76,6 +88,9 @@ def summary(step: Step, session: Session) -> str:
     if step is Step.SET_UP:
         if session.collection is not None:
             return f"{session.collection.kind}: {session.collection.role}"
+        running = next((one.kind for one in session.scanner if one.running), None)
+        if running is not None:
+            return f"{running} …"
         if done(step, session) and session.needle.pivot is not None:
             return f"Needle tip {session.needle.pivot.rms_mm:.1f} mm"
         return "Connected" if session.streams is not None else ""

@@ -13,10 +13,15 @@ import SimpleITK as sitk
 
 from ir_nav import RESEARCH_LABEL
 from ir_nav.cli import main
+from ir_nav.commands.calibrate import registered
+from ir_nav.geometry import rotation_between_deg
+from ir_nav.tracking.calibration.phantom import read_phantom
+from ir_nav.tracking.plus_device_set import read_device_set
 from tests.data import data_path
 from tests.end_to_end.running import folder_of
 from tests.end_to_end.running import ir_nav as in_a_process
 from tests.tracking.poses import pivoting
+from tests.tracking.sequence import xml_matrix
 from tests.tracking.writing import write_poses
 
 TIP = np.array([210.0, 3.0, -5.0])
@@ -131,6 +136,83 @@ def test_bad_input_is_one_line_and_leaves_no_file(ir_nav: Command, tmp_path: Pat
     assert done.returncode == 1
     assert_one_line(done.stderr, "cannot be read")
     assert not out.exists()
+
+
+def test_a_phantom_is_registered_as_plus_did(ir_nav: Command, tmp_path: Path) -> None:
+    setup = data_path("plus", "config", "PlusDeviceSet_fCal_Sim_RecordPhantomLandmarks.xml")
+    tip = read_device_set(setup).transform("StylusTip", "Stylus")
+    pivot = {
+        "format": 1,
+        "tool": "Stylus",
+        "tip_mm": tip[:3, 3].tolist(),
+        "needle_from_tip": tip.tolist(),
+        "error_mm": {"mean": 0.4, "rms": 0.5, "max": 1.0, "mean_best_95": 0.3},
+        "tip_error_mm": 0.1,
+        "span_deg": 40.0,
+        "used": 100,
+        "rejected": [],
+        "accepted": True,
+        "reason": None,
+    }
+    tip_file, out = tmp_path / "pivot.json", tmp_path / "phantom.json"
+    tip_file.write_text(json.dumps(pivot))
+    recording = data_path("plus", EIGHT)
+    command = ("calibrate", "phantom", recording, "--phantom", setup, "--out", out)
+    options = ("--tool", "Stylus", "--reference", "Reference")
+    done = ir_nav(*command, *options, "--tip", tip_file)
+    assert done.returncode == 0, done.stderr
+    found = read(out)
+    stored = xml_matrix(
+        data_path("plus", "PhantomRegistrationLandmarkDetection.results.xml"),
+        "Phantom",
+        "Reference",
+    )
+    matrix = np.array(found["reference_from_phantom"])
+    assert np.linalg.norm(matrix[:3, 3] - stored[:3, 3]) < 0.1
+    assert rotation_between_deg(matrix, stored) < 0.2
+    assert found["error_mm"]["mean"] == pytest.approx(0.198, abs=0.01)
+    assert found["error_mm"]["max"] == max(one["error_mm"] for one in found["landmarks"])
+    assert [one["name"] for one in found["landmarks"]] == [f"#{i}" for i in range(1, 9)]
+    assert found["missed"] == []
+    assert "Fits worst" in done.stdout
+    assert "#4" in done.stdout
+    done = ir_nav(*command, *options, "--tip", setup)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(read(out)["reference_from_phantom"], matrix)
+    done = ir_nav(*command, *options, "--tip", out)
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "a phantom calibration; the tip's pivot is wanted")
+    tip_file.write_text(json.dumps(pivot | {"tool": "Needle"}))
+    done = ir_nav(*command, *options, "--tip", tip_file)
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "made for Needle, not for Stylus")
+    tip_file.write_text(json.dumps(pivot | {"tip_mm": [90.0, 7.8, 2.5]}))
+    done = ir_nav(*command, *options, "--tip", tip_file)
+    assert done.returncode in (1, 3)
+    assert "landmarks" in done.stdout + done.stderr
+
+
+def test_a_probe_takes_the_phantoms_place_out_of_a_file(ir_nav: Command, tmp_path: Path) -> None:
+    setup = data_path("plus", "config", "PlusDeviceSet_fCal_Sim_SpatialCalibration_2.0.xml")
+    phantom = read_phantom(setup)
+    moved = read_device_set(setup).transform("Phantom", "Reference").copy()
+    moved[:3, 3] += (0.0, 0.0, 30.0)
+    place = {
+        "format": 1,
+        "reference_from_phantom": moved.tolist(),
+        "error_mm": {"mean": 0.2, "rms": 0.2, "max": 0.3, "mean_best_95": 0.2},
+        "landmarks": [],
+        "accepted": True,
+    }
+    file = tmp_path / "phantom.json"
+    file.write_text(json.dumps(place))
+    np.testing.assert_allclose(registered(phantom, file).reference_from_phantom, moved)
+    file.write_text(json.dumps(place | {"accepted": False, "reason": "1.4 mm"}))
+    recording = data_path("plus", "fCal_Test_Validation_3NWires_fCal2.0.igs.mha")
+    options = ("--phantom", setup, "--registration", file, "--out", tmp_path / "probe.json")
+    done = ir_nav("calibrate", "probe", recording, recording, *options)
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "this calibration was refused (1.4 mm)")
 
 
 def test_the_delay_of_the_water_tank_is_plus_s(ir_nav: Command, tmp_path: Path) -> None:

@@ -62,7 +62,14 @@ def test_a_room_is_checked_from_the_command_line(tmp_path: Path) -> None:
 def test_the_schema_holds_every_kind() -> None:
     schema = json.loads(run("room", "schema").out)
     mapping = schema["$defs"]
-    for name in ("OpenIGTLinkEntry", "NdiEntry", "ArucoEntry", "VideoEntry", "PedalEntry"):
+    for name in (
+        "OpenIGTLinkEntry",
+        "NdiEntry",
+        "ArucoEntry",
+        "VideoEntry",
+        "PedalEntry",
+        "KeyboardPedalEntry",
+    ):
         assert mapping[name]["additionalProperties"] is False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
@@ -27,12 +28,14 @@ from ir_nav.gui.opening import Opening, open_at_start
 from ir_nav.gui.pages.set_up import SetUpPage
 from ir_nav.gui.rail import status_rows
 from ir_nav.gui.scroll_column import ScrollColumn
-from ir_nav.session.publishing import DEFAULT_PORT
+from ir_nav.recording import read_log
+from ir_nav.session.publish_address import DEFAULT_PORT, PublishAddress
 from ir_nav.session.session import Session
 from ir_nav.session.state import Role, ToolState, ToolStatus
 from ir_nav.session.steps import Step
 from ir_nav.session.streams import StreamReport
 from ir_nav.tracking.quality import QualityReport
+from ir_nav.tracking.stamp_filter import StampReport
 from tests.gui.conftest import NOW_S, Made, pixels
 from tests.session.rig import NEEDLE_TIP, Rig, calibration, pose, wait_for
 
@@ -210,6 +213,26 @@ def test_age_and_expiry_of_a_calibration_and_its_undo_with_the_keyboard(
     assert not undo.isEnabled()
 
 
+def test_stamps_that_are_smoothed_are_said_beneath_their_stream(
+    app: QApplication, made: Made
+) -> None:
+    state = made.state()
+    smoothed = StampReport(0.0071, 0.00136, True)
+    reports = (
+        replace(needle(GOOD), stamps=smoothed),
+        replace(images(GOOD), stamps=replace(smoothed, smoothed=False)),
+    )
+    _, tool, image = device_rows(state, reports)
+    assert tool.note == "Time stamps jitter by 7.1 ms, smoothed to 1.4 ms"
+    assert image.note == ""
+    table = DeviceTable()
+    table.show_rows((tool, image))
+    taller = table.sizeHint().height()
+    table.show_rows((replace(tool, note=""), image))
+    assert table.sizeHint().height() < taller
+    assert "smoothed" not in table.toolTip()
+
+
 def test_publishing_is_switched_on_and_off_and_counts_its_clients(
     set_up: tuple[MainWindow, Session],
 ) -> None:
@@ -244,7 +267,7 @@ def test_a_taken_port_is_said_in_the_window(set_up: tuple[MainWindow, Session]) 
     window, session = set_up
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        open_at_start(window, Opening(publish=number))
+        open_at_start(window, Opening(publish=PublishAddress(port=number)))
         assert not session.publisher.status().on
         assert not window.desk.banner.isHidden()
         page_of(window).publish.show_status()
@@ -252,21 +275,63 @@ def test_a_taken_port_is_said_in_the_window(set_up: tuple[MainWindow, Session]) 
             f"Port {number} cannot be used to publish: another program has it"
         )
         assert find(window, QLabel, "publish_note").property("mood") == "bad"
-    open_at_start(window, Opening(publish=number))
+    open_at_start(window, Opening(publish=PublishAddress(port=number)))
     assert session.publisher.status().on
     assert session.publisher.status().port == number
 
 
-def test_the_command_line_takes_a_port_or_the_usual_one(
+def test_publishing_to_a_network_is_said_in_the_window_and_the_log(
+    set_up: tuple[MainWindow, Session], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    window, session = set_up
+    session.start_log(tmp_path / "a.irlog")
+    switch, port = find(window, QPushButton, "publish"), find(window, QLineEdit, "publish_port")
+    host = find(window, QLineEdit, "publish_host")
+    assert isinstance(switch, QPushButton)
+    assert isinstance(port, QLineEdit)
+    assert isinstance(host, QLineEdit)
+    assert host.text() == "127.0.0.1"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    port.setText(str(number))
+    host.setText("not an address")
+    switch.click()
+    assert not switch.isChecked()
+    assert "'not an address' is no address" in window.desk.banner.text
+    host.setText("0.0.0.0")
+    switch.click()
+    assert switch.isChecked()
+    assert not host.isEnabled()
+    reach = (
+        f"n port {number} at every address of this computer: anyone on its networks can read along"
+    )
+    assert text(window, "publish_note") == f"O{reach}, 0 clients"
+    assert find(window, QLabel, "publish_note").property("mood") == "warn"
+    assert f"publishing o{reach}" in caplog.text
+    # A log that is started later knows it too.
+    session.start_log(tmp_path / "b.irlog")
+    switch.click()
+    session.start_log(tmp_path / "c.irlog")
+    host.setText("127.0.0.1")
+    switch.click()
+    assert find(window, QLabel, "publish_note").property("mood") != "warn"
+    session.close()
+    for name, noted in (("a", True), ("b", True), ("c", False)):
+        events = read_log(tmp_path / f"{name}.irlog").events
+        assert any(event.text == f"publishing o{reach}" for event in events) is noted
+
+
+def test_the_command_line_takes_an_address_or_the_usual_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def publish(*words: str) -> object:
         return _parser().parse_args(["console", *words]).publish
 
     assert publish() is None
-    assert publish("--publish") == 18944
-    assert publish("--publish", "20000") == 20000
-    for wrong in ("0", "70000", "x"):
+    assert publish("--publish") == PublishAddress("127.0.0.1", 18944)
+    assert publish("--publish", "20000") == PublishAddress("127.0.0.1", 20000)
+    assert publish("--publish", "192.168.0.5:20000") == PublishAddress("192.168.0.5", 20000)
+    for wrong in ("0", "70000", "x", "192.168.0.5", "192.168.0.5:", ":18944", "::1:18944"):
         with pytest.raises(SystemExit):
             publish("--publish", wrong)
     assert "--publish" in capsys.readouterr().err

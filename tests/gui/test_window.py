@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QPushButton
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QDialog, QPushButton
 
 from ir_nav import RESEARCH_LABEL
 from ir_nav.gui import theme
@@ -41,7 +41,7 @@ def wait_for(app: QApplication, condition: Callable[[], bool], timeout_s: float 
 
 
 def close_dialogs(window: MainWindow) -> int:
-    dialogs = window.findChildren(QFileDialog)
+    dialogs = window.findChildren(QDialog)
     for dialog in dialogs:
         dialog.reject()
     return len(dialogs)

@@ -5,23 +5,40 @@ from __future__ import annotations
 import numpy as np
 
 from ir_nav.imaging import LabelMap, Volume, VolumeInfo
-from ir_nav.planning import Avoid, Protocol
+from ir_nav.planning import Ground, Limit, Protocol, StructureRule, prepare
 
-BONE = Avoid(name="Bone", structures=("rib*",), margin_mm=2.0, source="test")
-VESSEL = Avoid(name="Vessel", structures=("*vein*",), margin_mm=5.0, source="test")
-ORGAN = Avoid(name="Organ", structures=("kidney*",), margin_mm=3.0, source="test")
+RADIUS_MM = 0.6
+
+
+def kept(name: str, pattern: str, margin_mm: float, **more: object) -> StructureRule:
+    """A structure to keep away from."""
+    values = {"name": name, "role": "avoid", "patterns": (pattern,), "margin_mm": margin_mm}
+    return StructureRule.model_validate(values | {"source": "test"} | more)
+
+
+BONE = kept("Bone", "rib*", 2.0, without_label={"above_hu": 250.0}, shadows=True)
+LUNG = kept("Lung", "lung*", 5.0, without_label={"below_hu": -400.0}, shadows=True)
+VESSEL = kept("Vessel", "*vein*", 5.0)
+ORGAN = kept("Organ", "kidney*", 3.0)
 NAMES = {1: "rib_left_7", 2: "portal_vein", 3: "Kidney right"}
 
 
+def limit(criterion: str, hard: bool = False, **ends: float) -> Limit:
+    return Limit.model_validate({"criterion": criterion, "hard": hard, "source": "test"} | ends)
+
+
 def protocol(**changes: object) -> Protocol:
+    """30 to 150 mm, 60 degrees to the skin, from the front; every key can be changed."""
     values: dict[str, object] = {
-        "format": 1,
+        "format": 2,
         "name": "Test",
-        "min_length_mm": 30.0,
-        "max_length_mm": 150.0,
-        "max_skin_angle_deg": 60.0,
         "reachable_from": ("A",),
-        "avoid": (BONE, VESSEL, ORGAN),
+        "needles": ({"name": "18 G", "gauge": 18, "radius_mm": RADIUS_MM, "length_mm": 150.0},),
+        "structures": (BONE, VESSEL, ORGAN),
+        "limits": (
+            limit("length_mm", hard=True, min=30.0, max=150.0),
+            limit("skin_angle_deg", hard=True, max=60.0),
+        ),
     }
     return Protocol.model_validate(values | changes)
 
@@ -62,3 +79,19 @@ class Block:
 
     def label_map(self, names: dict[int, str] | None = None) -> LabelMap:
         return LabelMap(self.labels, self.ct_from_voxel, NAMES if names is None else names)
+
+    def ground(
+        self,
+        rules: Protocol | None = None,
+        names: dict[int, str] | None = None,
+        labelled: bool = True,
+        sampling_mm: float = 1.5,
+    ) -> Ground:
+        """Ready to plan on; the body is known, not found."""
+        return prepare(
+            self.volume(),
+            self.label_map(names) if labelled else None,
+            protocol() if rules is None else rules,
+            body=self.body,
+            sampling_mm=sampling_mm,
+        )

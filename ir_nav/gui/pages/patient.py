@@ -13,14 +13,15 @@ from ir_nav.gui import theme
 from ir_nav.gui.case_look import aimed_at, structure_tone
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import IMAGES, LABELS, ask_file, ask_folder
-from ir_nav.gui.forms import Card, Facts, SideColumn, button, label
+from ir_nav.gui.forms import Card, Facts, SideColumn, button, label, set_mood
+from ir_nav.gui.image_opening import ShownLabels, notes_of, open_images, read_shown_labels
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_mouse import BrowsableSlice
-from ir_nav.imaging import LabelMap, StandardView, Volume, read_labels
-from ir_nav.session.case import Case, read_case
+from ir_nav.imaging import LabelMap, StandardView, Volume
+from ir_nav.session.case import Case
 from ir_nav.session.state import NavigationState
 
 FACTS = (
@@ -47,6 +48,9 @@ class PatientPage(Page):
         self.scene = SceneView(desk.scene)
         self.slices = (self.axial, self.coronal, self.sagittal)
         self._facts = Facts(FACTS)
+        self._notes = label("", "note", name="image_notes")
+        set_mood(self._notes, "warn")
+        self._notes.hide()
         self._structures = QListWidget()
         self._structures.setAccessibleName("Structures")
         self._structures.setObjectName("structures")
@@ -65,9 +69,12 @@ class PatientPage(Page):
             button("open_ct", "Open CT file", self.open_file, kind="primary", tip="Ctrl+O"),
             button("open_ct_folder", "Open CT folder", self.open_folder),
         )
-        files.add(button("open_labels", "Open label map", self.open_labels))
+        files.add_row(
+            button("open_labels", "Structures…", self.open_labels),
+            button("open_archive", "From the archive…", self.open_archive, tip="Ctrl+Shift+O"),
+        )
         facts = Card("Planning CT")
-        facts.add(self._facts)
+        facts.add(self._facts, self._notes)
         structures = Card("Structures")
         structures.add(self._count, self._structures)
         self._structures.setMinimumHeight(140)
@@ -101,36 +108,47 @@ class PatientPage(Page):
         if self.session.case.volume is None:
             self.desk.banner.say("Open a CT first, then its label map", Mood.REFUSED)
             return
-        ask_file(self, "Open label map", self.desk.folder("labels"), LABELS, self.load_labels)
+        ask_file(self, "Open structures", self.desk.folder("labels"), LABELS, self.load_labels)
+
+    def open_archive(self) -> None:
+        """Search an image archive, fetch a series and open it."""
+        from ir_nav.gui.archive_dialog import ask_archive
+
+        ask_archive(self, self.load)
 
     def load(self, path: Path) -> None:
-        """Read a CT on the worker and open it."""
+        """Read a CT on the worker and open it; asks which series where there are several."""
         self.desk.remember_folder("ct", path)
-        self.desk.worker.submit(
-            f"Reading {path.name}",
-            lambda progress: read_case(path, progress=progress),
-            lambda case: self._take(case),
-        )
+        open_images(self, self.desk, path, self._take)
 
     def load_labels(self, path: Path) -> None:
-        """Read a label map on the worker and put it on the CT's grid."""
+        """Read structures on the worker and put them on the CT's grid."""
         volume = self.session.case.volume
+        if volume is None:
+            return
         self.desk.remember_folder("labels", path)
         self.desk.worker.submit(
-            f"Reading {path.name}",
-            lambda _: read_labels(path, like=volume),
-            self.session.set_labels,
+            f"Reading {path.name}", lambda _: read_shown_labels(path, volume), self._take_labels
         )
+
+    def _take_labels(self, found: ShownLabels) -> None:
+        self.session.set_labels(found.labels)
+        if found.notes:
+            self.desk.banner.say("\n".join(found.notes), Mood.REFUSED)
 
     def _take(self, case: Case) -> None:
         if case.volume is not None:
             self.session.load_case(case.volume, case.labels, case.fiducials)
+            if case.volume.description.notes:
+                self.desk.banner.say(notes_of(case.volume), Mood.REFUSED)
 
     def _show_case(self, case: Case) -> None:
         if case.volume is None:
             return
         for name, value in zip(FACTS, _facts(case.volume), strict=True):
             self._facts.show_fact(name, value or "not given", "" if value else "quiet")
+        self._notes.setText(notes_of(case.volume))
+        self._notes.setVisible(bool(case.volume.description.notes))
         for view in self.slices:
             view.fit_body(case.volume.centre_ct_mm)
         self._structures.clear()

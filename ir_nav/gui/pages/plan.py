@@ -17,14 +17,20 @@ from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
 from ir_nav.gui.patient_terms import typed_point
+from ir_nav.gui.plan_export_card import PlanExportCard
 from ir_nav.gui.plan_facts import FACTS, plan_facts, protocol_words
+from ir_nav.gui.proposals_card import LimitList, ProposalsCard
+from ir_nav.gui.reading_bar import ReadingBar
 from ir_nav.gui.scene_records import Handle, Overlays
 from ir_nav.gui.scene_request import Surface
 from ir_nav.gui.scene_view import SceneView
+from ir_nav.gui.skin_quality import painted_skin
 from ir_nav.gui.slice_mouse import BrowsableSlice
+from ir_nav.gui.slice_tools import SliceTools
+from ir_nav.gui.structures_card import StructuresCard
 from ir_nav.gui.worker import Progress
 from ir_nav.imaging import LabelMap
-from ir_nav.planning import PlannedPath, Proposal, RoomMap
+from ir_nav.planning import Ground, PlannedPath, Proposals
 from ir_nav.session.case import Findings, PlanDraft, plan_path
 from ir_nav.session.state import NavigationState
 
@@ -41,12 +47,20 @@ class PlanPage(Page):
         self.down = BrowsableSlice("Down the path", "at the target", field_mm=240.0)
         self.scene = SceneView(desk.scene)
         self.slices = (self.axial, self.along, self.down)
+        self.tools = SliceTools(self.slices)
+        self.reading = ReadingBar(desk, self.tools, self.scene, self.look_again)
         self._facts = Facts(FACTS)
+        self._limits = LimitList()
+        self.proposals = ProposalsCard(desk, self.choose)
+        self._proposed: Proposals | None = None
+        self._painted: tuple[Surface, ...] = ()
+        self._papers = PlanExportCard(desk)
+        self.structures = StructuresCard(desk, self.tools)
         self._structures = QComboBox()
         self._coordinates = QLineEdit()
         self._placing: Handle | None = None
         self._draft: PlanDraft | None = None
-        self._rooms: RoomMap | None = None
+        self._ground: Ground | None = None
         self._surfaces: tuple[Surface, ...] = ()
         self._overlays = Overlays()
         self._build()
@@ -61,6 +75,7 @@ class PlanPage(Page):
         grid.setSpacing(theme.GAP)
         for index, view in enumerate((self.axial, self.scene, self.along, self.down)):
             grid.addWidget(view, index // 2, index % 2)
+        grid.addWidget(self.reading, 2, 0, 1, 2)
         self._target_button = button(
             "place_target",
             "Place target",
@@ -87,11 +102,11 @@ class PlanPage(Page):
         points.add(self._structures, self._coordinates)
         points.add_row(self._target_button, self._entry_button)
         points.add_row(
-            button("propose_path", "Propose a path", self.propose),
+            button("propose_path", "Propose paths", self.propose),
             button("undo_plan", "Undo", self.undo, tip="Ctrl+Z"),
         )
         found = Card("This path")
-        found.add(self._facts)
+        found.add(self._facts, self._limits)
         self._protocol = label("", "quiet")
         found.add(self._protocol)
         files = Card()
@@ -102,7 +117,8 @@ class PlanPage(Page):
         self._approve = button("approve_plan", "Approve path", self.approve, kind="primary")
         files.add(self._approve)
         side = SideColumn()
-        side.add(points, found)
+        side.add(points, self.structures, self.proposals, found, self._papers)
+        side.add(*self.reading.cards)
         side.end()
         side.add_foot(files)
         page = QHBoxLayout(self)
@@ -113,15 +129,40 @@ class PlanPage(Page):
         self.side = side
 
     def show_state(self, state: NavigationState) -> None:
+        before = self._images
         if self.follow_case(self.slices, self.scene):
+            self.reading.follow(self.session.case.volume)
             self._fill_structures(self.session.case.labels)
-            self._draft = None
-        seen = (self._draft, self._rooms, self._surfaces)
-        now = (self.session.draft, self.session.rooms, self.desk.look.surfaces)
+            # Other structures on the same CT leave the views where they are.
+            if before is None or before.volume is not self.session.case.volume:
+                self._draft = None
+        self.structures.follow(self.desk.look.images)
+        self._paint_skin()
+        seen = (self._draft, self._ground, self._surfaces)
+        now = (self.session.draft, self.session.ground, self.desk.look.surfaces)
         if any(old is not new for old, new in zip(seen, now, strict=True)):
             self._surfaces = self.desk.look.surfaces
             self._show_draft(self.session.draft)
         self.scene.show_overlays(self._overlays)
+        self._papers.show_plan(self.session.plan)
+
+    def choose(self, index: int) -> None:
+        """Take a proposed path, counted from 0."""
+        self.desk.attempt(lambda: self.session.choose_proposal(index))
+
+    def _paint_skin(self) -> None:
+        """The skin by the quality of its entries, while there are proposals for this target."""
+        surfaces, ground = self.desk.look.surfaces, self.session.ground
+        proposals = self.proposals.show_paths()
+        if proposals is not self._proposed or surfaces is not self._surfaces:
+            self._proposed, self._painted = proposals, surfaces
+            if proposals is not None and ground is not None:
+                self._painted = painted_skin(surfaces, ground, proposals.skin)
+        self.scene.set_surfaces(self._painted or surfaces)
+
+    def look_again(self) -> None:
+        """Views as the draft has them."""
+        self._draft = None
 
     def place(self, handle: Handle) -> None:
         """The next click in a slice places this point; once more ends it."""
@@ -138,16 +179,17 @@ class PlanPage(Page):
         if session.case.volume is None or target is None:
             self.desk.banner.say("Place the target first", Mood.REFUSED)
             return
-        case, protocol, rooms = session.case, session.protocol, session.rooms
+        case, protocol, ground = session.case, session.protocol, session.ground
 
-        def search(progress: Progress) -> tuple[RoomMap, Proposal]:
-            return plan_path(case, protocol, target, rooms, progress)
+        def search(progress: Progress) -> tuple[Ground, Proposals]:
+            return plan_path(case, protocol, target, ground, progress)
 
-        self.desk.worker.submit("Looking for a path", search, self._take_proposal)
+        self.desk.worker.submit("Looking for a path", search, self._take_proposals)
 
     def undo(self) -> None:
-        """Take back the last change."""
-        self.desk.attempt(self.session.undo)
+        """Take back the last change, of the structures or of the plan."""
+        if not self.structures.take_undo():
+            self.desk.attempt(self.session.undo)
 
     def approve(self) -> None:
         """Make this path the plan."""
@@ -173,9 +215,9 @@ class PlanPage(Page):
         self.desk.remember_folder("plan", path)
         self.desk.attempt(lambda: self.session.save_plan(path), f"Saved {path.name}")
 
-    def _take_proposal(self, found: tuple[RoomMap, Proposal]) -> None:
-        rooms, proposal = found
-        self.session.take_proposal(rooms, proposal)
+    def _take_proposals(self, found: tuple[Ground, Proposals]) -> None:
+        ground, proposals = found
+        self.session.take_proposals(ground, proposals)
         self._draft = None
 
     def _pick(self, point_ct_mm: FloatArray) -> None:
@@ -228,7 +270,7 @@ class PlanPage(Page):
     def _show_draft(self, draft: PlanDraft) -> None:
         path = draft.path
         moved = self._draft is None or draft.target_ct_mm is not self._draft.target_ct_mm
-        self._draft, self._rooms = draft, self.session.rooms
+        self._draft, self._ground = draft, self.session.ground
         self._overlays = Overlays(target_ct_mm=draft.target_ct_mm, entry_ct_mm=draft.entry_ct_mm)
         for view in self.slices:
             view.show_overlays(self._overlays)
@@ -253,5 +295,6 @@ class PlanPage(Page):
     def _show_facts(self, draft: PlanDraft, found: Findings | None) -> None:
         skin_deg = None if draft.path is None else self.desk.look.skin_angle_deg(draft.path)
         self._protocol.setText(protocol_words(self.session.protocol))
+        self._limits.show_findings(found)
         for fact in plan_facts(draft, found, self.session.protocol, skin_deg):
             self._facts.show_fact(fact.name, fact.value, fact.mood)

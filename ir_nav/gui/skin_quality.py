@@ -1,0 +1,53 @@
+"""The skin in 3D, coloured by how good a path would go in there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from ir_nav.gui import theme
+from ir_nav.gui.scene_request import Surface
+from ir_nav.imaging import Mesh
+from ir_nav.planning import Ground, SkinMap
+
+# From just allowed to as good as can be; the lightness tells it too.
+TONES: Final = ("#c9a24a", "#b9c95a", "#7fc96b", theme.GOOD)
+PAINT_OPACITY: Final = 0.9
+# A triangle's middle lies no farther from the skin voxels than this.
+NEAR_MM: Final = 8.0
+
+
+def painted_skin(
+    surfaces: tuple[Surface, ...], ground: Ground, skin: SkinMap
+) -> tuple[Surface, ...]:
+    """The surfaces with the skin's triangles in the tone of their quality where a path may go;
+    quality is shown relative to the best there is."""
+    best = float(skin.quality.max(initial=0.0))
+    if best <= 0.0:
+        return surfaces
+    shown: list[Surface] = []
+    for surface in surfaces:
+        if surface.colour != theme.SKIN:
+            shown.append(surface)
+            continue
+        shown += _split(surface, ground, skin, best)
+    return tuple(shown)
+
+
+def _split(surface: Surface, ground: Ground, skin: SkinMap, best: float) -> list[Surface]:
+    mesh = surface.mesh
+    middles = mesh.points_ct_mm[mesh.triangles].mean(axis=1)
+    away, nearest = ground.skin.tree.query(middles, distance_upper_bound=NEAR_MM)
+    known = np.isfinite(away)
+    quality = np.zeros(len(middles))
+    quality[known] = skin.quality[nearest[known]] / best
+    tone = np.minimum((quality * len(TONES)).astype(int), len(TONES) - 1)
+    tone[quality <= 0.0] = -1
+    parts = [(-1, surface.colour, surface.opacity)]
+    parts += [(n, colour, PAINT_OPACITY) for n, colour in enumerate(TONES)]
+    return [
+        Surface(Mesh(mesh.points_ct_mm, mesh.triangles[tone == n]), colour, opacity)
+        for n, colour, opacity in parts
+        if (tone == n).any()
+    ]
