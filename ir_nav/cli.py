@@ -13,6 +13,7 @@ from rich.console import Console
 from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.archive import ArchiveError, DeidentifyError
+from ir_nav.commands.arguments import point_mm
 from ir_nav.commands.calibrate import add_calibrate
 from ir_nav.commands.deidentify import add_deidentify
 from ir_nav.commands.images import add_images
@@ -34,7 +35,6 @@ from ir_nav.tracking.calibration.result import CalibrationError
 
 FULL_PROCEDURE_S = 95.0
 FASTEST, SLOWEST = 1.6, 0.5
-Point = tuple[float, float, float]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,7 +113,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add("--ct", type=Path, help="a CT in place of the digital torso; needs --labels")
     add("--labels", type=Path, help="label map of --ct")
     add("--label-names", type=Path, help="names of the labels (CSV); beside --labels by default")
-    add("--target", type=_point, metavar="X,Y,Z", help="target in LPS mm")
+    add("--target", type=point_mm, metavar="X,Y,Z", help="target in LPS mm")
     add("--tracker-noise-mm", type=_not_negative, help="rms position noise of the tracker")
     add("--breathing-mm", type=_not_negative, help="travel of the liver with each breath")
     command.set_defaults(run=_demo)
@@ -250,14 +250,6 @@ def _words(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {item}" for name, item in value.items())
     return str(value)
-
-
-def _point(text: str) -> Point:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError("needs three numbers in mm (LPS): X,Y,Z") from None
-    return x, y, z
 
 
 def _not_negative(text: str) -> float:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ir_nav.commands.arguments import Point, point_mm
 from ir_nav.commands.outcome import ACCEPTED, REFUSED, show, write_whole
 from ir_nav.planning import (
     Ground,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ir_nav.imaging import LabelMap, Volume
 
 MOST = 9
-Point = tuple[float, float, float]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("ct", type=Path, metavar="CT", help="DICOM folder or zip, NIfTI, NRRD, MHA")
     add("--labels", type=Path, help="label map of the CT; without it bone and gas by CT number")
     add("--names", type=Path, metavar="CSV", help="names of the labels; beside --labels by default")
-    add("--target", type=_point, required=True, metavar="X,Y,Z", help="in LPS mm")
+    add("--target", type=point_mm, required=True, metavar="X,Y,Z", help="in LPS mm")
     add(
         "--protocol",
         default="liver_biopsy",
@@ -197,14 +197,6 @@ def _write(folder: Path, document: dict[str, Any]) -> None:
         write_whole(folder / "proposals.json", text.encode("utf-8"))
     except OSError as error:
         raise PlanError(f"{folder}: cannot be written ({error.strerror})") from None
-
-
-def _point(text: str) -> Point:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError("needs three numbers in mm (LPS): X,Y,Z") from None
-    return x, y, z
 
 
 def _count(text: str) -> int:

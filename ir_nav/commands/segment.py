@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
+from ir_nav.commands.arguments import Point, point_mm
 from ir_nav.commands.outcome import show
 from ir_nav.imaging import ImagingError, Volume, read_volume
 from ir_nav.imaging.segmentation import (
@@ -24,7 +25,6 @@ from ir_nav.imaging.segmentation import (
 )
 from ir_nav.imaging.structures import Structure
 
-Point = tuple[float, float, float]
 LESION_COLOUR, VESSEL_COLOUR = "#56b4e9", "#b56f6f"
 
 
@@ -34,9 +34,9 @@ def add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add("ct", type=Path, metavar="CT", help="DICOM folder or zip, NIfTI, NRRD, MHA")
     add("--out", type=Path, required=True, metavar="LABELS.nii.gz")
     add("--no-automatic", action="store_true", help="without skin, bone, lung, trachea, bowel gas")
-    add("--lesion", type=_point, metavar="X,Y,Z", help="a point in the lesion, LPS mm")
+    add("--lesion", type=point_mm, metavar="X,Y,Z", help="a point in the lesion, LPS mm")
     add("--radius", type=float, default=15.0, metavar="MM", help="of the lesion; %(default)s")
-    add("--vessels", type=_point, metavar="X,Y,Z", help="a point in a vessel, LPS mm")
+    add("--vessels", type=point_mm, metavar="X,Y,Z", help="a point in a vessel, LPS mm")
     add("--threshold", type=float, metavar="HU", help="of the vessels; by default from the image")
     add("--total", action="store_true", help="also run an installed TotalSegmentator")
     command.set_defaults(run=_segment)
@@ -96,11 +96,3 @@ def _vessels(volume: Volume, point_ct_mm: Point, threshold_hu: float | None) -> 
 
 def _report(bar: Progress, task: TaskID) -> Callable[[float], None]:
     return lambda fraction: bar.update(task, completed=fraction)
-
-
-def _point(text: str) -> Point:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError("needs three numbers in mm (LPS): X,Y,Z") from None
-    return x, y, z
