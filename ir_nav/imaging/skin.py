@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from ir_nav.geometry import FloatArray, apply, unit
+from ir_nav.imaging.ball_kernels import dense_in_rim
+from ir_nav.imaging.balls import (
+    filled_in_slices,
+    grown,
+    in_two,
+    largest_piece,
+    one_less,
+    one_more,
+    shrunk,
+)
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.kernels import cross_skin
 from ir_nav.imaging.volume import BoolArray, Volume
 
 SKIN_HU = -300.0
+AIR_HU = -1000
 COARSE_MM = 2.5
 
 # Wider than tubes and sheet edges, narrower than an arm.
@@ -30,15 +40,17 @@ def body_mask(volume: Volume) -> BoolArray:
     Raises ImagingError when nothing in the image is as dense as a body.
     """
     strides = _strides(volume)
-    dense = volume.voxels > SKIN_HU
-    coarse = _coarse_body(_pooled(dense, strides), volume, strides)
-    ball = ndimage.generate_binary_structure(3, 1)
-    sure = ndimage.binary_erosion(coarse, ball, iterations=2, border_value=1)
-    possible = ndimage.binary_dilation(coarse, ball)
+    coarse = _coarse_body(_pooled(volume.voxels, strides) > SKIN_HU, volume, strides)
     # Deep inside everything is body, gas included; in the rim only what is dense.
-    dense &= _expanded(possible, strides, volume.voxels.shape)
-    dense |= _expanded(sure, strides, volume.voxels.shape)
-    return np.asarray(dense)
+    sure, possible = one_less(one_less(coarse)), one_more(coarse)
+    body = np.empty(volume.voxels.shape, np.bool_)
+    in_two(
+        lambda first, last: dense_in_rim(
+            volume.voxels, strides, sure, possible, SKIN_HU, body, first, last
+        ),
+        len(body),
+    )
+    return body
 
 
 def skin_points(
@@ -94,54 +106,30 @@ def _strides(volume: Volume) -> tuple[int, int, int]:
     return k, j, i
 
 
-def _pooled(dense: BoolArray, strides: tuple[int, int, int]) -> BoolArray:
-    """Coarse cells of which the middle voxel is dense."""
+def _pooled(voxels: NDArray[np.int16], strides: tuple[int, int, int]) -> NDArray[np.int16]:
+    """The middle voxel of each coarse cell; air where the last cells have none."""
     k, j, i = (stride // 2 if stride > 1 else 0 for stride in strides)
     sk, sj, si = strides
-    padded = [-(-size // stride) for size, stride in zip(dense.shape, strides, strict=True)]
-    coarse = np.zeros(padded, dtype=np.bool_)
-    picked = dense[k::sk, j::sj, i::si]
+    padded = [-(-size // stride) for size, stride in zip(voxels.shape, strides, strict=True)]
+    coarse = np.full(padded, AIR_HU, dtype=np.int16)
+    picked = voxels[k::sk, j::sj, i::si]
     coarse[: picked.shape[0], : picked.shape[1], : picked.shape[2]] = picked
     return coarse
 
 
 def _coarse_body(dense: BoolArray, volume: Volume, strides: tuple[int, int, int]) -> BoolArray:
-    cell_mm = np.array(strides) * volume.spacing_mm[::-1]
-    # Distances instead of a ball-shaped structuring element: exact for any cell shape.
-    core = ndimage.distance_transform_edt(_bordered(dense), sampling=cell_mm)
-    core = core[1:-1, 1:-1, 1:-1] > OPENING_RADIUS_MM
-    labels, count = ndimage.label(core)
-    if count == 0:
+    x_mm, y_mm, z_mm = volume.spacing_mm
+    size_mm = (strides[0] * z_mm, strides[1] * y_mm, strides[2] * x_mm)
+    core = largest_piece(shrunk(size_mm, dense, OPENING_RADIUS_MM))
+    if not core.any():
         raise ImagingError("no body found: nothing in the image is denser than -300 HU")
-    largest = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    near = ndimage.distance_transform_edt(~largest, sampling=cell_mm) <= OPENING_RADIUS_MM
-    return _filled(near & dense, _axial_axis(volume))
-
-
-def _bordered(dense: BoolArray) -> BoolArray:
-    """One more cell on each side, a copy of the border: the body goes on beyond the image."""
-    return np.pad(dense, 1, mode="edge")
+    near = grown(size_mm, core, OPENING_RADIUS_MM)
+    return filled_in_slices(_axial_axis(volume), near & dense)
 
 
 def _axial_axis(volume: Volume) -> int:
     """The array axis closest to the patient's head-feet axis."""
     return 2 - int(np.argmax(np.abs(volume.ct_from_voxel[2, :3]) / np.array(volume.spacing_mm)))
-
-
-def _filled(mask: BoolArray, axis: int) -> BoolArray:
-    """Holes filled in every slice across `axis`."""
-    slices = np.moveaxis(mask, axis, 0)
-    filled = np.array([ndimage.binary_fill_holes(piece) for piece in slices])
-    return np.moveaxis(filled, 0, axis)
-
-
-def _expanded(
-    coarse: BoolArray, strides: tuple[int, int, int], shape: tuple[int, ...]
-) -> BoolArray:
-    fine: NDArray[np.bool_] = coarse
-    for axis, stride in enumerate(strides):
-        fine = np.repeat(fine, stride, axis=axis) if stride > 1 else fine
-    return fine[: shape[0], : shape[1], : shape[2]]
 
 
 def _crossings(volume: Volume, mask: BoolArray, axis: int) -> FloatArray:

@@ -28,7 +28,7 @@ def compile_planning() -> None:
         voxels[30:34, 30:34, 4:8] = 2
         labels = LabelMap(voxels, affine, {1: "liver", 2: "rib_left_7"})
         protocol = shipped_protocol()
-        ground = prepare(volume, labels, protocol, body=block > -300)
+        ground = prepare(volume, labels, protocol)
         for target in ((48.0, 48.0, 48.0), (12.0, 64.0, 64.0)):
             try:
                 propose(ground, protocol, target)

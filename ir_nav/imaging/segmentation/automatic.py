@@ -14,12 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_nav.imaging.errors import ImagingError
-from ir_nav.imaging.segmentation import block_kernels as kernels
-from ir_nav.imaging.segmentation.bone_cells import find_bone
-from ir_nav.imaging.segmentation.cells import (
-    Cells,
-    cells_of,
+from ir_nav.imaging.balls import (
     filled_in_slices,
     grown,
     in_two,
@@ -28,6 +23,10 @@ from ir_nav.imaging.segmentation.cells import (
     one_more,
     shrunk,
 )
+from ir_nav.imaging.errors import ImagingError
+from ir_nav.imaging.segmentation import block_kernels as kernels
+from ir_nav.imaging.segmentation.bone_cells import find_bone
+from ir_nav.imaging.segmentation.cells import Cells, cells_of
 from ir_nav.imaging.segmentation.gas_cells import Gas, find_gas
 from ir_nav.imaging.segmentation.segments import (
     Box,
@@ -98,10 +97,10 @@ def automatic_structures(volume: Volume, progress: Progress | None = None) -> tu
 def _body(cells: Cells) -> BoolArray:
     """As skin.body_mask: denser than -300 HU, opened by 6 mm, the largest piece, filled."""
     dense = cells.mean_hu > SKIN_HU
-    core = largest_piece(shrunk(cells, dense, OPENING_RADIUS_MM))
+    core = largest_piece(shrunk(cells.size_mm, dense, OPENING_RADIUS_MM))
     if not core.any():
         raise ImagingError("no body found: nothing in the image is denser than -300 HU")
-    return filled_in_slices(cells, grown(cells, core, OPENING_RADIUS_MM) & dense)
+    return filled_in_slices(cells.axial, grown(cells.size_mm, core, OPENING_RADIUS_MM) & dense)
 
 
 def _gathered(cells: Cells, body: BoolArray, gas: Gas, bone: tuple[BoolArray, BoolArray]) -> _Found:

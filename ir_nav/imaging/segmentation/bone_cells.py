@@ -13,15 +13,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ir_nav.imaging.segmentation.cells import (
-    ALL_NEIGHBOURS,
-    Cells,
-    closed,
-    filled_in_slices,
-    one_less,
-    pieces_of_at_least,
-    squared_distance,
-)
+from ir_nav.imaging.balls import filled_in_slices, one_less, squared_distance
+from ir_nav.imaging.segmentation.cells import ALL_NEIGHBOURS, Cells, closed, pieces_of_at_least
 from ir_nav.imaging.volume import BoolArray, Float32Array
 
 DENSE_HU = 180
@@ -51,11 +44,11 @@ def find_bone(cells: Cells, where: BoolArray) -> tuple[BoolArray, BoolArray]:
     """
     core = _contrast(cells, where)
     dense = (cells.highest_hu > DENSE_HU) & where
-    to_core = squared_distance(cells, core, REACH_MM)
+    to_core = squared_distance(cells.size_mm, core, REACH_MM)
     even = cells.deviation_hu < _evenness_hu(cells, where)
     seed = dense & (to_core > APART_MM**2) & ~even & (cells.highest_hu > SEED_HU)
     seed = pieces_of_at_least(cells, seed, PIECE_MM3, ALL_NEIGHBOURS)
-    to_seed = squared_distance(cells, seed, REACH_MM)
+    to_seed = squared_distance(cells.size_mm, seed, REACH_MM)
     bone = _with_cortex(cells, dense & (to_seed <= np.minimum(to_core, REACH_MM**2)))
     return _marrow(cells, bone), bone
 
@@ -90,6 +83,6 @@ def _with_cortex(cells: Cells, bone: BoolArray) -> BoolArray:
 def _marrow(cells: Cells, bone: BoolArray) -> BoolArray:
     """What the cortex encloses, the spinal canal left out: that is less dense."""
     shell = closed(cells, bone, GAP_MM)
-    inside = filled_in_slices(cells, shell) & (cells.mean_hu > MARROW_HU)
+    inside = filled_in_slices(cells.axial, shell) & (cells.mean_hu > MARROW_HU)
     around = one_less(inside | bone)
     return np.asarray(inside & (around | ~bone))

@@ -9,16 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ir_nav.geometry import FloatArray
-from ir_nav.imaging.segmentation.cells import (
-    Cells,
-    closed,
-    grown,
-    one_less,
-    one_more,
-    pieces_of_at_least,
-    shrunk,
-    squared_distance,
-)
+from ir_nav.imaging.balls import grown, one_less, one_more, shrunk, squared_distance
+from ir_nav.imaging.segmentation.cells import Cells, closed, pieces_of_at_least
 from ir_nav.imaging.volume import BoolArray, Volume
 
 AERATED_HU = -400.0
@@ -63,8 +55,12 @@ def find_gas(cells: Cells, body: BoolArray, volume: Volume) -> Gas:
     airway = _airway(cells, lungs)
     lungs &= ~one_more(airway)
     right, left = _sides(cells, lungs, volume)
-    inner = shrunk(cells, body, UNDER_SKIN_MM)
-    gas = inner & (cells.lowest_hu < AERATED_HU) & ~grown(cells, lungs | airway, UNDER_SKIN_MM)
+    inner = shrunk(cells.size_mm, body, UNDER_SKIN_MM)
+    gas = (
+        inner
+        & (cells.lowest_hu < AERATED_HU)
+        & ~grown(cells.size_mm, lungs | airway, UNDER_SKIN_MM)
+    )
     return Gas(
         right,
         left,
@@ -123,15 +119,15 @@ def _sides(cells: Cells, lungs: BoolArray, volume: Volume) -> tuple[BoolArray, B
     for radius_mm in SPLIT_MM:
         if parts is not None:
             break
-        labels, count = ndimage.label(shrunk(cells, lungs, radius_mm))
+        labels, count = ndimage.label(shrunk(cells.size_mm, lungs, radius_mm))
         parts = _two_largest(labels, count)
     x_mm = _x_of(cells, volume)
     if parts is None:
         on_left = float((lungs * x_mm).sum()) / float(lungs.sum()) > _middle_x_mm(volume)
         return (empty, lungs) if on_left else (lungs, empty)
     first, second = parts
-    to_first = squared_distance(cells, first, SPLIT_REACH_MM)
-    to_second = squared_distance(cells, second, SPLIT_REACH_MM)
+    to_first = squared_distance(cells.size_mm, first, SPLIT_REACH_MM)
+    to_second = squared_distance(cells.size_mm, second, SPLIT_REACH_MM)
     ours = lungs & (to_first <= to_second)
     theirs = lungs & ~ours
     if float((first * x_mm).sum()) / first.sum() > float((second * x_mm).sum()) / second.sum():
