@@ -14,8 +14,8 @@ from tests.end_to_end.running import folder_of, ir_nav
 pytestmark = pytest.mark.end_to_end
 
 
-def _demo(folder: Path, *options: object) -> dict[str, dict]:
-    done = ir_nav("demo", "--headless", "--out", folder, "--seconds", 60, *options)
+def _demo(folder: Path, seconds: int, *options: object) -> dict[str, dict]:
+    done = ir_nav("demo", "--headless", "--out", folder, "--seconds", seconds, *options)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "summary.json").read_text())
 
@@ -23,7 +23,7 @@ def _demo(folder: Path, *options: object) -> dict[str, dict]:
 def test_a_biopsy_with_noise_and_breathing_is_guided_within_a_millimetre_and_a_half(
     tmp_path: Path,
 ) -> None:
-    summary = _demo(tmp_path)
+    summary = _demo(tmp_path, 60)
     assert summary["guidance"]["tip_error_mm"]["mean"] <= 1.5
     assert summary["guidance"]["valid_share"] > 0.3
     for name, limit in (("lateral_mm", 1.0), ("depth_mm", 1.0), ("angle_deg", 1.0)):
@@ -44,7 +44,7 @@ def test_a_biopsy_with_noise_and_breathing_is_guided_within_a_millimetre_and_a_h
 def test_without_noise_and_breathing_the_tip_is_right_to_a_tenth_of_a_millimetre(
     tmp_path: Path,
 ) -> None:
-    summary = _demo(tmp_path, "--tracker-noise-mm", 0, "--breathing-mm", 0)
+    summary = _demo(tmp_path, 20, "--tracker-noise-mm", 0, "--breathing-mm", 0)
     assert summary["guidance"]["tip_error_mm"]["mean"] <= 0.1
     assert summary["registration"]["tre_true_mm"] <= 0.1
 
@@ -53,7 +53,7 @@ def test_the_same_job_on_a_real_ct(tmp_path: Path) -> None:
     name = "chest_LIDC-IDRI-0001"
     ct = data_path("ct", f"{name}_dicom.zip")
     labels = data_path("ct", f"{name}_labels.nii.gz")
-    summary = _demo(tmp_path, "--ct", ct, "--labels", labels, "--target=-61.7,-21.3,-262.9")
+    summary = _demo(tmp_path, 30, "--ct", ct, "--labels", labels, "--target=-61.7,-21.3,-262.9")
     assert summary["guidance"]["tip_error_mm"]["mean"] <= 1.5
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["target_ct_mm"] == [-61.7, -21.3, -262.9]

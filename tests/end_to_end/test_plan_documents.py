@@ -144,7 +144,7 @@ def test_the_target_of_a_real_ct_is_written_as_dicom(tmp_path: Path) -> None:
     assert written.Modality == "SEG"
     assert written.SegmentSequence[0].SegmentLabel == "Left kidney cyst"
     frames = written.pixel_array
-    image = sitk.GetArrayViewFromImage(sitk.ReadImage(str(labels)))
+    image = sitk.GetArrayFromImage(sitk.ReadImage(str(labels)))
     names = labels.with_name("chest_LIDC-IDRI-0001_labels.csv").read_text().splitlines()
     header = names[0].split(",")
     row = next(line.split(",") for line in names if "kidney_cyst_left" in line)

@@ -81,7 +81,7 @@ def test_every_message_arrives_at_its_time(speed: float) -> None:
     stamps_s = np.array([one.source_s for one in needle])
     np.testing.assert_allclose(np.diff(stamps_s), 1.0 / RATE_HZ / speed, atol=1e-6)
     assert stamps_s[0] == pytest.approx(began_s, abs=0.1)
-    assert 0.0 <= np.median(ages_s(needle)) < 0.06
+    assert 0.0 <= np.median(ages_s(needle)) < 0.5
     for step, one in enumerate(needle):
         assert one.matrix is not None
         np.testing.assert_allclose(one.matrix, pose_at(float(step)).matrix, atol=1e-4)
