@@ -17,6 +17,7 @@ from ir_nav.planning import (
     NoPathError,
     Plan,
     PlanError,
+    PlanFinding,
     Proposals,
     Protocol,
     compile_planning,
@@ -145,8 +146,13 @@ def _proposal(number: int, found: Proposals) -> dict[str, Any]:
         "limiting_distance_mm": None if near is None else near.value,
         "quality": proposal.quality,
         "best_at": list(proposal.best_at),
-        "findings": [asdict(finding) for finding in proposal.findings],
+        "findings": [_finding(finding) for finding in proposal.findings],
     }
+
+
+def _finding(finding: PlanFinding) -> dict[str, Any]:
+    """The keys of format 1, which do not say the direction of a limit."""
+    return {key: value for key, value in asdict(finding).items() if key != "most"}
 
 
 def _write_plans(

@@ -124,7 +124,7 @@ def _silent(session: Session, lasts_s: float) -> Callable[[], bool]:
     began_s = time.time()
 
     def silent() -> bool:
-        newest_s, now_s = session.newest_pose_s, time.time()
+        newest_s, now_s = session.connection.newest_pose_s, time.time()
         if newest_s == 0.0:
             return now_s > began_s + lasts_s + SILENCE_S + 10.0
         return now_s > max(began_s + lasts_s, newest_s + SILENCE_S)

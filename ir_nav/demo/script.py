@@ -71,6 +71,7 @@ def procedure(remote: Remote, folder: Path, room_file: Path, target: str | None)
 
 def _plan(remote: Remote, session: Session, target: str | None) -> Script:
     remote.go(Step.PLAN)
+    remote.press("section_path")
     if target is None:
         remote.choose("target_structure", TARGET_STRUCTURE)
     else:
@@ -80,7 +81,18 @@ def _plan(remote: Remote, session: Session, target: str | None) -> Script:
     yield Wait("a path is proposed", _found(remote, session), 60.0)
     yield _pause(0.8)
     remote.press("approve_plan")
-    yield Wait("the plan is approved", lambda: session.plan is not None)
+    yield Wait("the plan is approved", _approved(remote, session))
+
+
+def _approved(remote: Remote, session: Session) -> Callable[[], bool]:
+    """The rooms' label maps name everything the protocol asks for, or the demonstration stops."""
+
+    def approved() -> bool:
+        if session.plan is None and not remote.window.desk.worker.busy:
+            raise DemoError(f"the path was not approved: {remote.banner}")
+        return session.plan is not None
+
+    return approved
 
 
 def _found(remote: Remote, session: Session) -> Callable[[], bool]:
@@ -108,7 +120,7 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
         yield _heard(session, f"done: {kind} {tool}", 60.0)
         remote.press(f"{kind}_{tool}")
         yield _pause(0.3)
-    for tool, calibration in (("needle", session.needle), ("stylus", session.stylus)):
+    for tool, calibration in (("needle", session.tools.needle), ("stylus", session.tools.stylus)):
         missing = calibration.missing()
         if missing is not None:
             raise DemoError(f"the {tool} is not calibrated: {missing}")
@@ -118,14 +130,16 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
 def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
     remote.go(Step.REGISTER)
     # The operator lays the stylus back on its tray: a rest there is no fiducial.
-    yield Wait("the stylus lies still", lambda: session.stylus_rests, 20.0)
+    yield Wait("the stylus lies still", lambda: session.registering.stylus_rests, 20.0)
     remote.press("start_touching")
     _ask(session, "touch fiducials")
     yield Wait("every fiducial is touched", _touched(session), 120.0)
     yield _pause(0.6)
     picture()
     remote.press("accept_registration")
-    yield Wait("the registration is accepted", lambda: session.registration is not None, 5.0)
+    yield Wait(
+        "the registration is accepted", lambda: session.registering.registration is not None, 5.0
+    )
 
 
 def _touched(session: Session) -> Callable[[], bool]:
@@ -133,7 +147,7 @@ def _touched(session: Session) -> Callable[[], bool]:
 
     def touched() -> bool:
         nonlocal ended_s
-        landmarks, operator = session.landmarks, session.operator
+        landmarks, operator = session.registering.landmarks, session.connection.operator
         if landmarks.next_index is None:
             return True
         if operator is not None and "done: touch fiducials" in operator.said:
@@ -151,7 +165,7 @@ def _guide(remote: Remote, session: Session, picture: Callable[[str], None]) -> 
     yield _heard(session, "done: sweep", 60.0)
     _ask(session, "insert")
     yield _heard(session, "off course", 120.0)
-    session.ask_operator("cover needle", seconds=1.2)
+    session.connection.ask_operator("cover needle", seconds=1.2)
     yield Wait("the needle is lost", lambda: _state(remote).guidance is None, 10.0)
     yield _pause(0.5)
     picture("5-guide-no-guidance")
@@ -166,21 +180,21 @@ def _guide(remote: Remote, session: Session, picture: Callable[[str], None]) -> 
 
 
 def _ask(session: Session, do: str) -> None:
-    if session.operator is not None:
-        session.operator.forget()
-    session.ask_operator(do)
+    if session.connection.operator is not None:
+        session.connection.operator.forget()
+    session.connection.ask_operator(do)
 
 
 def _heard(session: Session, text: str, timeout_s: float = 30.0) -> Wait:
     def heard() -> bool:
-        return session.operator is not None and text in session.operator.said
+        return session.connection.operator is not None and text in session.connection.operator.said
 
     return Wait(f"the operator says '{text}'", heard, timeout_s)
 
 
 def _listens(session: Session) -> bool:
     try:
-        session.ask_operator("rest")
+        session.connection.ask_operator("rest")
     except SessionError:
         return False
     return True

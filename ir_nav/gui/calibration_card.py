@@ -42,25 +42,23 @@ class CalibrationCard(GuidedCard):
         """Start gathering poses, or finish when this is under way."""
         running = self._running()
         if running is not None and running.kind is kind:
-            self.desk.attempt(self.session.finish_collection)
+            self.desk.attempt(self.session.tools.finish)
         else:
-            self.desk.attempt(lambda: self.session.start_collection(kind, self._role))
+            self.desk.attempt(lambda: self.session.tools.start(kind, self._role))
 
     def cancel(self) -> None:
-        self.session.cancel_collection()
+        self.session.tools.cancel()
 
     def undo(self) -> None:
         done = f"The {self._role} has its calibration from before"
-        self.desk.attempt(lambda: self.session.undo_calibration(self._role), done)
+        self.desk.attempt(lambda: self.session.tools.undo(self._role), done)
 
     def load(self, path: Path) -> None:
         done = f"The {self._role} has the tip of {path.name}"
-        self.desk.attempt(lambda: self.session.load_calibration(self._role, path), done)
+        self.desk.attempt(lambda: self.session.tools.load(self._role, path), done)
 
     def save(self, path: Path) -> None:
-        self.desk.attempt(
-            lambda: self.session.save_calibration(self._role, path), f"Saved {path.name}"
-        )
+        self.desk.attempt(lambda: self.session.tools.save(self._role, path), f"Saved {path.name}")
 
     def summary(self) -> str:
         found = self._found()
@@ -95,7 +93,7 @@ class CalibrationCard(GuidedCard):
 
     def _found(self) -> ToolCalibration:
         needle = self._role is Role.NEEDLE
-        return self.session.needle if needle else self.session.stylus
+        return self.session.tools.needle if needle else self.session.tools.stylus
 
     def _button(self, kind: CollectionKind) -> QPushButton:
         return button(
@@ -103,7 +101,7 @@ class CalibrationCard(GuidedCard):
         )
 
     def _running(self) -> Collection | None:
-        found = self.session.collection
+        found = self.session.tools.collection
         return found if found is not None and found.role is self._role else None
 
     def _show_running(self, running: Collection) -> None:

@@ -13,11 +13,12 @@ from ir_nav.gui.forms import button, label
 KEYS = (
     ("Ctrl+1 … Ctrl+6", "Steps Patient to Review"),
     ("M", "Mark this moment in the log"),
-    ("Space", "Capture the touched fiducial"),
+    ("Space", "Capture the touched fiducial, or landmark of the phantom"),
     ("F", "Freeze the live images, or let them run"),
     ("L", "Other views at the right of Guide"),
     ("T, E", "Place target, place entry"),
     ("1 … 5", "Take a proposed path"),
+    ("F6", "Plan: the next section at the right; with Shift the one before"),
     ("Ctrl+O", "Open a CT; in Set up a room, in Review a log"),
     ("Ctrl+Shift+O", "Fetch a CT from the archive"),
     ("Ctrl+S", "Save the plan; in Review the report"),

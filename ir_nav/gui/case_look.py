@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -17,12 +18,13 @@ from ir_nav.imaging import (
     LabelMap,
     Mesh,
     Volume,
+    body_mask,
     bone_surface,
     label_surface,
     skin_surface,
 )
 from ir_nav.planning import PlannedPath
-from ir_nav.session.case import Case
+from ir_nav.session.case import Case, Outline, outline_of
 
 # What one aims at has the plan's colour and a wider outline.
 AIMED_AT = {
@@ -146,7 +148,9 @@ def body_box(volume: Volume) -> tuple[FloatArray, FloatArray]:
     return read_only(np.minimum(*both)), read_only(np.maximum(*both))
 
 
-def build_surfaces(case: Case, progress: Progress) -> tuple[Surface, ...]:
+def build_surfaces(
+    case: Case, progress: Progress, outline: Outline | None = None
+) -> tuple[Surface, ...]:
     """Meshes for the 3D view; for the worker. Structures come before the skin around them."""
     if case.volume is None:
         return ()
@@ -161,12 +165,25 @@ def build_surfaces(case: Case, progress: Progress) -> tuple[Surface, ...]:
             except ImagingError:
                 continue
     progress(0.4)
-    for make, tone, opacity in ((_bones, BONE, 1.0), (_skin, theme.SKIN, 0.28)):
-        try:
-            found.append(Surface(make(case), tone, opacity))
-        except ImagingError:
-            continue
+    with suppress(ImagingError):
+        found.append(Surface(_bones(case), BONE, 1.0))
+    if outline is not None:
+        found.append(Surface(_skin(outline), theme.SKIN, 0.28))
     return tuple(found)
+
+
+def build_look(
+    case: Case, progress: Progress, known: Outline | None
+) -> tuple[Case, Outline | None, tuple[Surface, ...]]:
+    """The case's outline, made once for its CT, and its surfaces. For the worker."""
+    volume = case.volume
+    outline = known if known is not None and known.volume is volume else None
+    if outline is None and volume is not None:
+        try:
+            outline = outline_of(volume, body_mask(volume))
+        except ImagingError:
+            outline = None
+    return case, outline, build_surfaces(case, progress, outline)
 
 
 def _bones(case: Case) -> Mesh:
@@ -181,10 +198,8 @@ def _bones(case: Case) -> Mesh:
     return bone_surface(case.volume, BONE_TRIANGLES)
 
 
-def _skin(case: Case) -> Mesh:
-    if case.volume is None:
-        raise ImagingError("no CT is open")
-    return skin_surface(case.volume, SKIN_TRIANGLES)
+def _skin(outline: Outline) -> Mesh:
+    return skin_surface(outline.volume, SKIN_TRIANGLES, outline.body)
 
 
 class CaseLook:
@@ -195,6 +210,7 @@ class CaseLook:
         self._case: Case | None = None
         self.images = CaseImages()
         self.surfaces: tuple[Surface, ...] = ()
+        self.outline: Outline | None = None
 
     def follow(self, case: Case) -> None:
         """Take up another case; the surfaces come later, from the worker."""
@@ -215,9 +231,10 @@ class CaseLook:
         )
         self.surfaces = ()
         if case.volume is not None:
+            outline = self.outline
             self._worker.submit(
                 "Preparing the 3D view",
-                lambda progress: (case, build_surfaces(case, progress)),
+                lambda progress: build_look(case, progress, outline),
                 self._take,
                 quiet=True,
             )
@@ -236,7 +253,7 @@ class CaseLook:
             return None
         return angle_between_deg(normal, -path.direction_ct)
 
-    def _take(self, built: tuple[Case, tuple[Surface, ...]]) -> None:
-        case, surfaces = built
+    def _take(self, built: tuple[Case, Outline | None, tuple[Surface, ...]]) -> None:
+        case, outline, surfaces = built
         if self._case is not None and case.volume is self._case.volume:
-            self.surfaces = surfaces
+            self.outline, self.surfaces = outline, surfaces

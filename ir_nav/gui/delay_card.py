@@ -46,7 +46,9 @@ class DelayCard(GuidedCard):
     def load(self, path: Path) -> None:
         session = self.session
         self.desk.attempt(
-            lambda: load_step(path, self._step, session.room, self._step.at_hand.clock()),
+            lambda: load_step(
+                path, self._step, session.connection.room, self._step.at_hand.clock()
+            ),
             f"The delay is that of {path.name}",
         )
 

@@ -24,7 +24,8 @@ def header_of(
         opened=info is not None,
         side=side_of(session),
         procedure=_procedure(session),
-        source=state.source or (None if session.room is None else session.room.source),
+        source=state.source
+        or (None if session.connection.room is None else session.connection.room.source),
         log=log,
         valid=(state.guidance is not None) if guiding else None,
         waiting=waits_for_breath(state),

@@ -69,7 +69,7 @@ def _capture(window: MainWindow) -> None:
         focused.click()
         return
     page = _page(window)
-    if isinstance(page, RegisterPage):
+    if isinstance(page, RegisterPage | SetUpPage):
         page.capture()
 
 

@@ -131,7 +131,7 @@ class MainWindow(QMainWindow):
         since_s = time.monotonic() - self._ticked_s
         if since_s < SOONEST_S:
             return
-        newest_s = self.session.newest_pose_s
+        newest_s = self.session.connection.newest_pose_s
         if newest_s > self._seen_s or since_s > LATEST_S:
             self._seen_s = newest_s
             self.tick()

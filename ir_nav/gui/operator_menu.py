@@ -39,7 +39,7 @@ class OperatorMenu(QPushButton):
 
     def follow(self) -> None:
         """Come and go with the operator."""
-        self.setVisible(self._desk.session.operator is not None)
+        self.setVisible(self._desk.session.connection.operator is not None)
 
     def _ask(self, do: str) -> None:
-        self._desk.attempt(lambda: self._desk.session.ask_operator(do))
+        self._desk.attempt(lambda: self._desk.session.connection.ask_operator(do))

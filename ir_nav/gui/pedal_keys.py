@@ -33,7 +33,7 @@ class PedalKeys(QObject):
         super().__init__(window)
         self._window = window
         self._held: set[int] = set()
-        window.session.pedal_keys.open()
+        window.session.connection.pedal_keys.open()
         self._handle: QWindow | None = None
         window.installEventFilter(self)
         self._timer = QTimer(self)
@@ -64,7 +64,7 @@ class PedalKeys(QObject):
             self._held.clear()
             self._tell(False)
         elif kind == QEvent.Type.Close:
-            self._window.session.pedal_keys.close()
+            self._window.session.connection.pedal_keys.close()
 
     def _pressed(self, event: QKeyEvent) -> bool:
         key = event.key()
@@ -92,12 +92,12 @@ class PedalKeys(QObject):
         return True
 
     def _tell(self, down: bool) -> None:
-        self._window.session.pedal_keys.turn(down, time.monotonic())
+        self._window.session.connection.pedal_keys.turn(down, time.monotonic())
 
     def _keys(self, writing: bool) -> set[int]:
         """Keys that are the pedal now; while one writes, those that mean nothing in a text."""
-        room = self._window.session.room
-        if room is None or self._window.session.streams is None:
+        room = self._window.session.connection.room
+        if room is None or self._window.session.connection.streams is None:
             return set()
         names = {key for e in room.devices if isinstance(e, KeyboardPedalEntry) for key in e.keys}
         return {qt_key(name) for name in names if not (writing and name in WRITING)}
@@ -106,7 +106,7 @@ class PedalKeys(QObject):
         return self._window.start_cover.isVisible() or self._window.keys_cover.isVisible()
 
     def _poll(self) -> None:
-        streams = self._window.session.streams
+        streams = self._window.session.connection.streams
         if streams is None or streams.pedal is None:
             return
         presses = streams.pedal.poll(time.time())

@@ -24,7 +24,10 @@ from ir_nav.session.phantom_touching import PhantomTouching
 
 ROW_PX = 28
 HEADER_PX = 36
-HOW = "Rest the stylus on each landmark in turn: it is taken when the tip lies still"
+HOW = (
+    "Rest the stylus on each landmark in turn: it is taken when held still, or pivoted there for "
+    "3 s"
+)
 
 
 class PhantomCard(GuidedCard):
@@ -45,7 +48,11 @@ class PhantomCard(GuidedCard):
             tip="The chosen landmark, or the last one",
         )
         self._capture = button(
-            "capture_landmark", "Capture", self.capture, kind="small", tip="Take the tip at rest"
+            "capture_landmark",
+            "Capture",
+            self.capture,
+            kind="small",
+            tip="Space: take the tip at rest",
         )
         self._set_up_table()
         above = QWidget()
@@ -96,7 +103,9 @@ class PhantomCard(GuidedCard):
     def load(self, path: Path) -> None:
         session = self.session
         self.desk.attempt(
-            lambda: load_step(path, self._step, session.room, self._step.at_hand.clock()),
+            lambda: load_step(
+                path, self._step, session.connection.room, self._step.at_hand.clock()
+            ),
             f"The phantom lies as {path.name} says",
         )
 
@@ -153,7 +162,7 @@ class PhantomCard(GuidedCard):
         next_words = "All are touched" if index is None else f"Touch {touching.names[index]}"
         found = touching.found
         if touching.doubt is not None:
-            self.say(next_words, f"{touching.doubt}: {next_words}, or press Capture")
+            self.say(next_words, f"{touching.doubt}: {next_words}, or take it with Space")
         elif touching.fault is not None:
             self.say(next_words, sentence(touching.fault), "bad")
         elif found is None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.patient_terms import axial_words, craniocaudal_words, place_words
-from ir_nav.planning import Protocol
+from ir_nav.planning import Criterion, Plan, Protocol
+from ir_nav.planning.findings import WORDS
 from ir_nav.session.case import Findings, PlanDraft
 
+SKIN_ANGLE = WORDS[Criterion.SKIN_ANGLE][0]
 FACTS = (
     "Target",
     "Entry",
@@ -30,12 +32,28 @@ class Fact:
     mood: str = ""
 
 
-def protocol_words(protocol: Protocol) -> str:
-    """The limits in one line."""
-    return (
-        f"{protocol.name}: {protocol.min_length_mm:g} to {protocol.max_length_mm:g} mm long, "
-        f"up to {protocol.max_skin_angle_deg:g}° to the skin normal"
-    )
+def path_state(draft: PlanDraft) -> str:
+    """In a word or two, how far the path is."""
+    if draft.path is not None:
+        return f"{draft.path.length_mm:.0f} mm"
+    return "" if draft.target_ct_mm is None else "target"
+
+
+def limits_state(found: Findings | None) -> str:
+    """Whether every hard limit is kept, as far as it was measured."""
+    if found is None or found.limits is None:
+        return ""
+    broken = sum(item.hard and not item.passes for item in found.limits)
+    return f"{broken} broken" if broken else "✓ kept"
+
+
+def needle_state(plan: Plan | None, protocol: Protocol) -> str:
+    """What the plan is for: '18 G', or '2 of 3' needles."""
+    if plan is None:
+        return ""
+    if protocol.insertions > 1 or len(plan.paths) > 1:
+        return f"{len(plan.paths)} of {max(protocol.insertions, len(plan.paths))}"
+    return f"{plan.needle.gauge} G"
 
 
 def plan_facts(
@@ -48,6 +66,7 @@ def plan_facts(
     )
     if found is None:
         return points + tuple(Fact(name) for name in FACTS[2:])
+    skin_deg = _measured_deg(found, skin_deg)
     within = protocol.min_length_mm <= found.length_mm <= protocol.max_length_mm
     path = draft.path
     steep = skin_deg is not None and skin_deg > protocol.max_skin_angle_deg
@@ -65,12 +84,18 @@ def plan_facts(
     )
 
 
+def _measured_deg(found: Findings, seen_deg: float | None) -> float | None:
+    """The angle to the skin as the limit is held against it; as the 3D view has it until then."""
+    limits = found.limits or ()
+    return next((item.value for item in limits if item.name == SKIN_ANGLE), seen_deg)
+
+
 def _clearance_facts(found: Findings) -> tuple[Fact, Fact]:
     limit = found.clearance
     if limit is None:
-        words = "propose a path to measure" if found.limits is None else "nothing within 25 mm"
+        words = "being measured" if found.limits is None else "nothing within 25 mm"
         return Fact("Limited by", words), Fact("Clear by")
-    words = f"{limit.value:.1f} mm, {limit.limit:g} wanted"
+    words = f"{limit.value:.1f} mm, {limit.limit_words}".replace("-", "−")
     return (
         Fact("Limited by", limit.structure),
         Fact("Clear by", words, "good" if limit.passes else "bad"),

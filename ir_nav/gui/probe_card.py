@@ -79,7 +79,9 @@ class ProbeCard(GuidedCard):
     def load(self, path: Path) -> None:
         session = self.session
         self.desk.attempt(
-            lambda: load_step(path, self._step, session.room, self._step.at_hand.clock()),
+            lambda: load_step(
+                path, self._step, session.connection.room, self._step.at_hand.clock()
+            ),
             f"The probe has the calibration of {path.name}",
         )
 
@@ -96,7 +98,7 @@ class ProbeCard(GuidedCard):
             return "refused"
         if step.in_use.result is not None:
             return f"✓ {shown_error_mm(step.in_use.result):.2f} mm"
-        room = self.session.room
+        room = self.session.connection.room
         known = room is not None and room.ultrasound is not None and room.ultrasound.calibrated
         return "room file" if known else "to do"
 
@@ -137,7 +139,7 @@ class ProbeCard(GuidedCard):
     def _unmeasured(self) -> tuple[str, str]:
         missing = self._phantom.missing()
         todo = HOW[SweepStage.CALIBRATION] if missing is None else f"{sentence(missing)} first"
-        room = self.session.room
+        room = self.session.connection.room
         known = room is not None and room.ultrasound is not None and room.ultrasound.calibrated
         return ("As in the room file" if known else "Not calibrated"), todo
 
@@ -209,7 +211,11 @@ def _next_words(sweep: ProbeSweep | None) -> str:
 
 def _frame_size(session: Session) -> tuple[int, int]:
     """(columns, rows) of the newest image; (1, 1) before the first."""
-    frames = () if session.streams is None else session.streams.ultrasound.newest_first()
+    frames = (
+        ()
+        if session.connection.streams is None
+        else session.connection.streams.ultrasound.newest_first()
+    )
     if not frames:
         return 1, 1
     rows, columns = frames[0].pixels.shape[:2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import is_
 
 import numpy as np
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
@@ -12,12 +14,13 @@ from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.forms import Card, button, label, set_mood
 from ir_nav.gui.worker import Progress
-from ir_nav.planning import NoPathError, PlanFinding, Proposal, Proposals
-from ir_nav.session.case import Findings, plan_path
+from ir_nav.planning import Ground, NoPathError, PlanFinding, Proposal, Proposals
+from ir_nav.session.case import Case, Findings, plan_path
+from ir_nav.session.drafting import Drawn
 
 ROWS = 5
-ROW_STYLE = f"text-align: left; padding-left: 12px; font-size: {theme.NOTE}px;"
-MOST_FINDINGS = 14
+ROW_STYLE = f"text-align: left; padding-left: 12px; font-size: {theme.NOTE}px; min-height: 40px;"
+MOST_FINDINGS = 24
 
 
 class ProposalsCard(Card):
@@ -25,7 +28,8 @@ class ProposalsCard(Card):
     patient, they follow the target wherever it is dragged."""
 
     def __init__(self, desk: Desk, choose: Callable[[int], object]) -> None:
-        super().__init__("Proposed paths")
+        super().__init__()
+        self.column.setSpacing(5)
         self._desk = desk
         self._rows = [
             button(
@@ -43,7 +47,7 @@ class ProposalsCard(Card):
             row.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._reason = label("", "note", name="proposals_reason")
         self._shown: Proposals | None = None
-        self._asked: FloatArray | None = None
+        self._asked: tuple[object, ...] = ()
         self._refusal = ""
         self._following = False
         self.add(self._reason, *self._rows)
@@ -80,38 +84,53 @@ class ProposalsCard(Card):
     def _follow(self) -> None:
         """Search again, quietly, when the target has moved since."""
         session = self._desk.session
-        target, ground = session.draft.target_ct_mm, session.ground
-        if ground is None or target is None or self._following or self._desk.worker.busy:
+        drawn, ground, case = session.planning.now, session.ground, session.case
+        target, protocol = drawn.draft.target_ct_mm, drawn.protocol
+        if ground is None or target is None or not session.planning.proposed_before:
             return
-        if self._asked is not None and np.array_equal(self._asked, target):
+        # Compared one by one: an array has no truth of its own.
+        asked = (target, protocol, drawn.keep_out, ground)
+        same = len(self._asked) == len(asked) and all(map(is_, asked, self._asked))
+        if same or self._following or self._desk.worker.busy:
             return
-        self._asked, self._following = target, True
-        case, protocol = session.case, session.protocol
+        self._asked, self._following = asked, True
 
-        def search(progress: Progress) -> Proposals | str:
+        def search(progress: Progress) -> _Followed:
             try:
-                return plan_path(case, protocol, target, ground, progress)[1]
+                found = plan_path(case, protocol, target, ground, progress, keep_out=drawn.keep_out)
             except NoPathError as refusal:
-                return str(refusal)
+                return _Followed(case, drawn, ground, str(refusal))
+            return _Followed(case, drawn, ground, found[1])
 
         self._desk.worker.submit("Following the target", search, self._take, quiet=True)
 
-    def _take(self, found: Proposals | str) -> None:
+    def _take(self, followed: _Followed) -> None:
         self._following = False
+        session, found = self._desk.session, followed.found
         self._refusal = found if isinstance(found, str) else ""
-        if isinstance(found, Proposals) and self._desk.session.ground is not None:
-            self._desk.session.keep_proposals(self._desk.session.ground, found)
+        if isinstance(found, Proposals) and session.case is followed.case:
+            session.keep_proposals(followed.ground, found, followed.drawn)
         else:
             self._fill(None)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Followed:
+    """What a quiet search was for, and what it found, or why nothing."""
+
+    case: Case
+    drawn: Drawn
+    ground: Ground
+    found: Proposals | str
+
+
 def path_words(number: int, proposal: Proposal) -> str:
-    """Two lines: '1  Safest · 70 mm' and 'Right rib 9: 9.2 mm (2 wanted)'."""
+    """Two lines: '1  Safest · 70 mm' and '9.2 mm to Right rib 9 (at least 2 mm)'."""
     merits = ", ".join(proposal.best_at).capitalize() or "Another way"
     near = proposal.limiting
     limit = "nothing to avoid within 25 mm"
     if near is not None:
-        limit = f"{near.structure}: {near.value:.1f} mm ({near.limit:g} wanted)"
+        limit = f"{near.value:.1f} mm to {near.structure} ({near.limit_words})"
     return f"{number + 1}  {merits} · {proposal.path.length_mm:.0f} mm\n{limit}"
 
 
@@ -120,7 +139,7 @@ def _enters(proposal: Proposal, entry_ct_mm: FloatArray | None) -> bool:
 
 
 class LimitList(QWidget):
-    """Every limit of the path at hand: name, value, and in words whether it is kept."""
+    """Every limit of the path at hand: name, value, limit, and in words whether it is kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +147,7 @@ class LimitList(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(0, 1)
-        self._cells = [tuple(label("", "note") for _ in range(3)) for _ in range(MOST_FINDINGS)]
+        self._cells = [tuple(label("", "note") for _ in range(4)) for _ in range(MOST_FINDINGS)]
         for row, cells in enumerate(self._cells):
             for column, cell in enumerate(cells):
                 cell.setWordWrap(column == 0)
@@ -154,19 +173,19 @@ def _show_row(cells: tuple[QLabel, ...], item: PlanFinding | None) -> None:
         cell.setVisible(item is not None)
     if item is None:
         return
-    name, value, verdict = cells
+    name, value, limit, verdict = cells
     name.setText(item.structure or item.name)
     value.setText(value_words(item))
+    limit.setText(item.limit_words)
     verdict.setText(verdict_words(item))
     set_mood(verdict, "good" if item.passes else ("bad" if item.hard else "warn"))
 
 
 def value_words(item: PlanFinding) -> str:
-    """'7.2 mm (5)': the value and its limit."""
+    """'7.2 mm': the value with its unit."""
     unit = item.unit if item.unit in {"°", "%", ""} else f" {item.unit}"
     digits = 1 if item.unit == "mm" else 0
-    limit = "" if item.limit is None else f" ({item.limit:g})"
-    return f"{item.value:.{digits}f}{unit}{limit}"
+    return f"{item.value:.{digits}f}{unit}".replace("-", "−")
 
 
 def verdict_words(item: PlanFinding) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QSize, Qt, QTimer
+from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
     QComboBox,
     QFrame,
     QHBoxLayout,
-    QScrollArea,
     QSizePolicy,
     QToolButton,
     QWidget,
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
+from ir_nav.gui.plan_sections import bring_into_sight
 from ir_nav.gui.reading_desk import ReadingDesk
 from ir_nav.gui.reading_icons import SIDE, icon
 from ir_nav.gui.reading_second import SecondCard
@@ -129,14 +129,14 @@ class ReadingBar(QFrame):
         if self.desk.card.isHidden():
             self.desk.say_none()
         else:
-            _bring_into_sight(self.desk.card)
+            bring_into_sight(self.desk.card)
             self.desk.card.list.setFocus()
 
     def show_second(self) -> None:
         """Show the second series' card, or put it away."""
         self.second.toggle()
         if not self.second.isHidden():
-            _bring_into_sight(self.second)
+            bring_into_sight(self.second)
 
     def _add_tools(self) -> None:
         for name, key, tool in self.desk.offered:
@@ -157,7 +157,7 @@ class ReadingBar(QFrame):
         )
         second.setCheckable(True)
         self.second.shown_changed.connect(second.setChecked)
-        self.second.proposed.connect(lambda: _bring_into_sight(self.second))
+        self.second.proposed.connect(lambda: bring_into_sight(self.second))
 
     def _add_keys(self) -> None:
         bindings: list[tuple[str, Callable[[], object]]] = [
@@ -233,16 +233,6 @@ class ReadingBar(QFrame):
         self._cine.setChecked(playing)
         self._cine.setIcon(icon("stop" if playing else "play"))
         self.setEnabled(self._volume is not None)
-
-
-def _bring_into_sight(card: QWidget) -> None:
-    """Scroll the side column to a card, once it has been laid out."""
-    around = card.parentWidget()
-    while around is not None and not isinstance(around, QScrollArea):
-        around = around.parentWidget()
-    if isinstance(around, QScrollArea):
-        area = around
-        QTimer.singleShot(0, lambda: area.ensureWidgetVisible(card, 0, 0))
 
 
 def _run(action: Callable[[], object]) -> None:

@@ -246,7 +246,7 @@ class StructureDesk(QObject):
     def owns_undo(self) -> bool:
         """Whether the last thing done was done here, not to the plan."""
         return bool(self.history and self.history.past) and (
-            self._touched is self._desk.session.draft
+            self._touched is self._desk.session.planning.now
         )
 
     def _step(self, words: str, act: Callable[[History, str], History]) -> None:
@@ -258,7 +258,7 @@ class StructureDesk(QObject):
         if history is self.history:
             return
         self.history = history
-        self._touched = self._desk.session.draft
+        self._touched = self._desk.session.planning.now
         if self.selected_segment is None:
             self.selected = None
         self._rest.start()

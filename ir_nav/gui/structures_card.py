@@ -76,7 +76,8 @@ class StructuresCard(Card):
         tools.changed.connect(self._show_tool)
         self.structures.changed.connect(self._show_list)
         self.structures.drawn.connect(self._draw)
-        redo = QShortcut(QKeySequence("Ctrl+Shift+Z"), self)
+        # Not the card's: it works while another section is in sight.
+        redo = QShortcut(QKeySequence("Ctrl+Shift+Z"), tools.views[0])
         redo.activated.connect(self._redo)
 
     def _build(self) -> None:
@@ -114,7 +115,7 @@ class StructuresCard(Card):
             for made in row:
                 line.addWidget(made, 1)
             rows.addLayout(line)
-        self._list.hide()
+        self._open.setChecked(True)
         self.add(self._list)
 
     def _commands(self) -> tuple[tuple[QPushButton, ...], ...]:
@@ -151,7 +152,7 @@ class StructuresCard(Card):
             columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             for column in (1, 2):
                 columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        table.setFixedHeight(ROWS_SHOWN * ROW_PX + 4)
+        table.setMinimumHeight(ROWS_SHOWN * ROW_PX + 4)
         table.setStyleSheet(TICKS)
         table.setToolTip("Tick: outline shown. Double click or F2: another name.")
         table.itemSelectionChanged.connect(self._choose)

@@ -66,7 +66,7 @@ class SweepView(Picture):
     def follow(self, session: Session, now_s: float) -> None:
         """Add every frame that the room has sent since the last call; the screen need not have
         shown it."""
-        room, streams = session.room, session.streams
+        room, streams = session.connection.room, session.connection.streams
         if streams is not self._streams:
             self._streams = streams
             entry = None if room is None else room.ultrasound

@@ -13,6 +13,7 @@ class PlanFinding:
     against, "" where there is none. value and limit: in `unit` ("mm", "°", "%", "mm³", ...);
     limit is None where the quantity only informs. hard: a plan that misses the limit is not
     allowed, otherwise it is only dearer. passes: whether the limit is kept; True without one.
+    most: the limit is the largest value allowed; otherwise the smallest.
     """
 
     name: str
@@ -22,12 +23,22 @@ class PlanFinding:
     limit: float | None
     hard: bool
     passes: bool
+    most: bool = False
+
+    @property
+    def limit_words(self) -> str:
+        """The limit with its direction: "at least 5 mm", "at most 60°"; "" without a limit."""
+        if self.limit is None:
+            return ""
+        close = self.unit in {"", "°", "%"}
+        unit = self.unit if close else f" {self.unit}"
+        return f"at {'most' if self.most else 'least'} {self.limit:g}{unit}"
 
     def words(self) -> str:
-        """One line: "Clearance to Vessel: 7.2 mm (limit 5 mm), kept"."""
+        """One line: "Clearance to Vessel: 7.2 mm (at least 5 mm), kept"."""
         subject = f"{self.name} to {self.structure}" if self.structure else self.name
         value = f"{subject}: {self.value:.1f} {self.unit}".rstrip()
         if self.limit is None:
             return value
         verdict = "kept" if self.passes else ("NOT KEPT" if self.hard else "not reached")
-        return f"{value} (limit {self.limit:g} {self.unit}), {verdict}"
+        return f"{value} ({self.limit_words}), {verdict}"

@@ -115,22 +115,20 @@ def _against(criterion: Criterion, value: float, limits: tuple[Limit, ...]) -> l
     name, unit = WORDS[criterion]
     if not limits:
         return [PlanFinding(name, "", value, unit, None, False, True)]
-    found = [
-        PlanFinding(name, "", value, unit, _end(limit, value), limit.hard, limit.allows(value))
-        for limit in limits
-    ]
+    found = [_judged(limit, value, name, unit) for limit in limits]
     # A wish that is kept says nothing more than the hard limit beside it.
     return [item for item in found if item.hard or not item.passes] or found[:1]
 
 
-def _end(limit: Limit, value: float) -> float:
-    """The end of a limit that matters: the broken one, else the nearer one."""
-    ends = [end for end in (limit.min, limit.max) if end is not None]
-    if limit.min is not None and value < limit.min:
-        return limit.min
-    if limit.max is not None and value > limit.max:
-        return limit.max
-    return min(ends, key=lambda end: abs(end - value))
+def _judged(limit: Limit, value: float, name: str, unit: str) -> PlanFinding:
+    """A value against the end of a limit that matters: the broken one, else the nearer one."""
+    ends = [(limit.min, False), (limit.max, True)]
+    # The room to an end is negative where the end is broken, and then it is the least.
+    room = [
+        (end - value if most else value - end, end, most) for end, most in ends if end is not None
+    ]
+    _, end, most = min(room)
+    return PlanFinding(name, "", value, unit, end, limit.hard, limit.allows(value), most)
 
 
 def _entry(
@@ -140,8 +138,15 @@ def _entry(
     away = float(np.linalg.norm(skin.points_ct_mm[nearest] - path.entry_ct_mm))
     side = float(side_angles_deg(skin.normals_ct[nearest], protocol.reachable_from))
     return (
-        PlanFinding("Entry to skin", "", away, "mm", ON_SKIN_MM, True, away <= ON_SKIN_MM),
+        PlanFinding("Entry to skin", "", away, "mm", ON_SKIN_MM, True, away <= ON_SKIN_MM, True),
         PlanFinding(
-            "Skin to reachable side", "", side, "°", FACES_SIDE_DEG, True, side <= FACES_SIDE_DEG
+            "Skin to reachable side",
+            "",
+            side,
+            "°",
+            FACES_SIDE_DEG,
+            True,
+            side <= FACES_SIDE_DEG,
+            most=True,
         ),
     )

@@ -66,7 +66,7 @@ def prepare(
 ) -> Ground:
     """Sort the structures, find the skin, and work out the distances.
 
-    body: of body_mask, when it is at hand: finding it takes longer than all the rest. skin:
+    body: of body_mask, when it is at hand: finding it takes a while. skin:
     likewise, of find_skin. sampling_mm: distance between nodes of the maps and between samples
     along a way. Raises PlanError when labels and CT have different grids.
     """

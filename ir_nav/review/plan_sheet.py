@@ -142,14 +142,13 @@ def _finding_parts(findings: tuple[PlanFinding, ...], width: float) -> list[Any]
     broken = []
     for number, one in enumerate(findings, start=1):
         name = f"{one.name}: {one.structure}" if one.structure else one.name
-        limit = "" if one.limit is None else f"{one.limit:g} {one.unit}"
         if one.limit is None:
             verdict = "for information" if one.passes else "attend to this"
         elif one.passes:
             verdict = "kept"
         else:
             verdict = "NOT KEPT: hard limit" if one.hard else "wish not met"
-        rows.append([name, f"{one.value:.1f} {one.unit}", limit, verdict])
+        rows.append([name, f"{one.value:.1f} {one.unit}", one.limit_words, verdict])
         if not one.passes:
             broken.append(number)
     if not findings:

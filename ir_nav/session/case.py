@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ir_nav.geometry import FloatArray, angle_between_deg
-from ir_nav.imaging import LabelMap, Volume, read_labels, read_volume
+from ir_nav.imaging import BoolArray, LabelMap, Volume, read_labels, read_volume
 from ir_nav.planning import (
     Ground,
     PlanFinding,
@@ -21,10 +21,13 @@ from ir_nav.planning import (
     prepare,
     propose,
 )
+from ir_nav.planning.skin import Skin, find_skin
+from ir_nav.session.keep_out import Dabs, kept_out
 from ir_nav.session.room import CaseEntry, Room
 from ir_nav.session.touching import Fiducial
 
 Progress = Callable[[float], None]
+IN_KEPT_FREE = "Within skin kept free"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,15 @@ class Case:
     volume: Volume | None = None
     labels: LabelMap | None = None
     fiducials: tuple[Fiducial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """The body (k, j, i) in a CT and its skin: worked out once, used by 3D view and search."""
+
+    volume: Volume
+    body: BoolArray
+    skin: Skin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +78,31 @@ class Findings:
     limits: tuple[PlanFinding, ...] | None = None
 
 
-def judge(path: PlannedPath, ground: Ground | None, protocol: Protocol | None = None) -> Findings:
-    """Length, tilt and, once the patient's ground is known, every limit of a path."""
+def judge(
+    path: PlannedPath,
+    ground: Ground | None,
+    protocol: Protocol | None = None,
+    keep_out: BoolArray | None = None,
+) -> Findings:
+    """Length, tilt and, once the patient's ground is known, every limit of a path.
+
+    keep_out: (skin,) bool, skin that must not be entered.
+    """
     outward = -path.direction_ct
     tilt = 90.0 - angle_between_deg(outward, (0.0, 0.0, 1.0))
     if ground is None:
         return Findings(path.length_mm, tilt)
     found = findings(ground, ground.protocol if protocol is None else protocol, path)
+    if keep_out is not None and keep_out[ground.skin.nearest(path.entry_ct_mm)]:
+        found = (_in_kept_free(ground, path, keep_out), *found)
     return Findings(path.length_mm, tilt, limiting(found), found)
+
+
+def _in_kept_free(ground: Ground, path: PlannedPath, keep_out: BoolArray) -> PlanFinding:
+    """How far the entry would have to move to be out of the skin that is kept free."""
+    free = ground.skin.points_ct_mm[~keep_out]
+    away = np.linalg.norm(free - path.entry_ct_mm, axis=1).min(initial=np.inf)
+    return PlanFinding(IN_KEPT_FREE, "", float(away), "mm", 0.0, True, False, True)
 
 
 def read_case(
@@ -114,9 +143,25 @@ def plan_path(
     target_ct_mm: FloatArray,
     ground: Ground | None,
     progress: Progress | None = None,
+    *,
+    outline: Outline | None = None,
+    keep_out: Dabs = (),
 ) -> tuple[Ground, Proposals]:
     """Distances (worked out once per case) and the paths they lead to. For the worker."""
-    assert case.volume is not None
     if ground is None or not ground.serves(protocol):
-        ground = prepare(case.volume, case.labels, protocol)
-    return ground, propose(ground, protocol, target_ct_mm, progress=progress)
+        ground = ground_of(case, protocol, outline)
+    mask = kept_out(keep_out, ground.skin)
+    return ground, propose(ground, protocol, target_ct_mm, keep_out=mask, progress=progress)
+
+
+def ground_of(case: Case, protocol: Protocol, outline: Outline | None = None) -> Ground:
+    """Distances for a case and protocol. outline: taken when it is this volume's."""
+    assert case.volume is not None
+    if outline is None or outline.volume is not case.volume:
+        return prepare(case.volume, case.labels, protocol)
+    return prepare(case.volume, case.labels, protocol, body=outline.body, skin=outline.skin)
+
+
+def outline_of(volume: Volume, body: BoolArray) -> Outline:
+    """The skin of a body mask (k, j, i), once for a CT. For the worker."""
+    return Outline(volume, body, find_skin(volume, body))

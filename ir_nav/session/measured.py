@@ -10,10 +10,10 @@ from ir_nav.recording import EventKind
 from ir_nav.session.errors import SessionError
 from ir_nav.session.in_use import InUse
 from ir_nav.session.journal import Journal
+from ir_nav.session.resting import Track
 from ir_nav.session.room import Room
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams
-from ir_nav.session.touching import Track
 from ir_nav.tracking.calibration.calibration_file import CalibrationKind, Result, stamped
 
 T = TypeVar("T", bound=Result)
@@ -25,7 +25,7 @@ LISTS = ("rejected", "rejected_validation")
 @dataclass(frozen=True, slots=True)
 class AtHand:
     """What a calibration is measured with. clock: Unix time, s. room, streams: those of now, or
-    None. stylus_track(since_s): see `Touching`; stylus_missing(): what the stylus lacks."""
+    None. stylus_track: see `resting`; stylus_missing(): what the stylus lacks."""
 
     clock: Callable[[], float]
     journal: Journal

@@ -30,9 +30,9 @@ def refusal(step: Step, session: Session) -> Refusal | None:
     if step is Step.REGISTER:
         if session.case.volume is None:
             return Refusal("no CT is open", "Open a CT in Patient")
-        if session.streams is None:
+        if session.connection.streams is None:
             return Refusal("no device is connected", "Open a room file and connect in Set up")
-        missing = session.stylus.missing()
+        missing = session.tools.stylus.missing()
         if missing is not None:
             return Refusal("the stylus is not calibrated", f"In Set up: {missing}")
     if step is Step.GUIDE:
@@ -55,12 +55,12 @@ def _plan_refusal(session: Session) -> Refusal | None:
 def _guide_refusal(session: Session) -> Refusal | None:
     if session.plan is None:
         return Refusal("no path is approved", "Approve a path in Plan")
-    if session.streams is None:
+    if session.connection.streams is None:
         return Refusal("no device is connected", "Open a room file and connect in Set up")
-    missing = session.needle.missing()
+    missing = session.tools.needle.missing()
     if missing is not None:
         return Refusal("the needle is not calibrated", f"In Set up: {missing}")
-    if session.registration is None:
+    if session.registering.registration is None:
         return Refusal("the CT is not registered", "Touch the fiducials in Register and accept")
     return None
 
@@ -70,9 +70,9 @@ def done(step: Step, session: Session) -> bool:
     return {
         Step.PATIENT: session.case.volume is not None,
         Step.PLAN: session.plan is not None,
-        Step.SET_UP: session.needle.tool_from_tip is not None
-        and session.stylus.tool_from_tip is not None,
-        Step.REGISTER: session.registration is not None,
+        Step.SET_UP: session.tools.needle.tool_from_tip is not None
+        and session.tools.stylus.tool_from_tip is not None,
+        Step.REGISTER: session.registering.registration is not None,
         Step.GUIDE: session.marked,
         Step.REVIEW: False,
     }[step]
@@ -86,20 +86,20 @@ def summary(step: Step, session: Session) -> str:
     if step is Step.PLAN and plan is not None:
         return f"{plan.path.length_mm:.0f} mm path"
     if step is Step.SET_UP:
-        if session.collection is not None:
-            return f"{session.collection.kind}: {session.collection.role}"
+        if session.tools.collection is not None:
+            return f"{session.tools.collection.kind}: {session.tools.collection.role}"
         running = next((one.kind for one in session.scanner if one.running), None)
         if running is not None:
             return f"{running} …"
-        if done(step, session) and session.needle.pivot is not None:
-            return f"Needle tip {session.needle.pivot.rms_mm:.1f} mm"
-        return "Connected" if session.streams is not None else ""
+        if done(step, session) and session.tools.needle.pivot is not None:
+            return f"Needle tip {session.tools.needle.pivot.rms_mm:.1f} mm"
+        return "Connected" if session.connection.streams is not None else ""
     if step is Step.REGISTER:
-        tre = session.predicted_tre_mm
-        if session.registration is not None and tre is not None:
+        tre = session.registering.predicted_tre_mm
+        if session.registering.registration is not None and tre is not None:
             return f"{tre:.1f} mm at target"
-        if session.landmarks.active:
-            touching = session.landmarks
+        if session.registering.landmarks.active:
+            touching = session.registering.landmarks
             return f"{touching.count} of {len(touching.fiducials)} touched"
     if step is Step.GUIDE and session.marked:
         return "Marked in the log"

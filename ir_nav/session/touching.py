@@ -7,29 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ir_nav.geometry import FloatArray, FrameError, GeometryError, apply, read_only, rigid_inverse
+from ir_nav.geometry import FloatArray, GeometryError
 from ir_nav.registration import LandmarkRegistration, register_landmarks
 from ir_nav.session.errors import SessionError
-from ir_nav.session.state import Role
-from ir_nav.session.streams import Streams
-from ir_nav.tracking import scatter_mm
+from ir_nav.session.resting import DWELL_S, NO_TRACK, TipTrack, Touch, Track, recent, rested_at
 
-DWELL_S = 0.8
-MIN_DWELL_POSES = 20
-# A tip rests when its scatter is the tracker's noise and it does not drift: the two halves of
-# the dwell (24 poses each at 60 Hz) agree within twice what noise alone makes of them.
-REST_SCATTER_OVER_NOISE = 1.6
-REST_DRIFT_OVER_NOISE = 0.7
-REST_FLOOR_MM = 0.05
-MAX_SPREAD_MM = 2.0
 APART_MM = 12.0
-# A pose older than this says nothing of where the tip rests now.
-LATEST_POSE_S = 0.3
 LOOK_S = 0.1
 # Skin moves a little between CT and table; the wrong fiducial, or a tray, is further off.
 MAX_MISFIT_MM = 25.0
-
-Track = Callable[[float], tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,60 +26,8 @@ class Fiducial:
     ct_mm: tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Touch:
-    """A touched point: tip (3,) in `reference`, mm, mean over a dwell; spread_mm rms."""
-
-    reference_mm: FloatArray
-    spread_mm: float
-    time_s: float
-
-
-def stylus_track(
-    streams: Streams, stylus_from_tip: FloatArray, since_s: float
-) -> tuple[FloatArray, FloatArray]:
-    """Stylus tip positions (n, 3) in `reference`, mm, and arrival times (n,), since a time.
-
-    Each pose is taken with the reference's pose at the same instant; instants without either
-    are left out.
-    """
-    tips, times = [], []
-    for sample in streams.poses[Role.STYLUS].since(since_s):
-        if sample.matrix is None:
-            continue
-        try:
-            tracker_from_reference = streams.poses[Role.REFERENCE].at(sample.source_s)
-        except FrameError:
-            continue
-        tip = apply(sample.matrix, stylus_from_tip[:3, 3])
-        tips.append(apply(rigid_inverse(tracker_from_reference), tip))
-        times.append(sample.received_s)
-    return np.array(tips).reshape(-1, 3), np.array(times)
-
-
-def resting_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch | None:
-    """The point a tip rests at, from its track over the last dwell, or None while it moves."""
-    if len(times_s) < MIN_DWELL_POSES or np.ptp(times_s) < 0.8 * DWELL_S:
-        return None
-    mean = tips_reference_mm.mean(axis=0)
-    spread = float(np.sqrt(np.mean(np.sum((tips_reference_mm - mean) ** 2, axis=1))))
-    noise = scatter_mm(tips_reference_mm)
-    half = len(times_s) // 2
-    drift = float(
-        np.linalg.norm(
-            tips_reference_mm[:half].mean(axis=0) - tips_reference_mm[half:].mean(axis=0)
-        )
-    )
-    steady = spread <= REST_SCATTER_OVER_NOISE * noise + REST_FLOOR_MM
-    if spread > MAX_SPREAD_MM or not steady:
-        return None
-    if drift > REST_DRIFT_OVER_NOISE * noise + REST_FLOOR_MM:
-        return None
-    return Touch(read_only(mean), spread, float(times_s[-1]))
-
-
-def _no_track(since_s: float) -> tuple[FloatArray, FloatArray]:
-    return np.zeros((0, 3)), np.zeros(0)
+def _no_track(since_s: float) -> TipTrack:
+    return NO_TRACK
 
 
 def _unheard(words: str) -> None:
@@ -104,11 +38,12 @@ class Touching:
     """Named points touched one after the other; a subclass fits what was touched so far.
 
     names, positions_mm (n, 3): points in the order they are touched, in their own frame; none
-    makes an idle one. track(since_s): stylus tip positions (n, 3) in `reference`, mm, and
-    arrival times (n,). doubt: why the place at which the tip rested last was not taken, or None.
+    makes an idle one. track: of the stylus. doubt: why the place at which the tip rested last
+    was not taken, or None.
     """
 
     what = "fiducial"
+    how = "hold the stylus still on the fiducial"
     where = "in the CT"
     max_misfit_mm = MAX_MISFIT_MM
 
@@ -160,10 +95,9 @@ class Touching:
             raise SessionError("start touching first")
         if self.next_index is None:
             raise SessionError(f"every {self.what} was touched")
-        tips, times_s = self._track(max(self._from_s, now_s - DWELL_S - LATEST_POSE_S))
-        touch = _window(tips, times_s, float(times_s[-1])) if len(times_s) else None
+        touch = self._held(now_s)
         if touch is None:
-            raise SessionError(f"hold the stylus still on the {self.what}")
+            raise SessionError(self.how)
         self._take(touch, now_s)
 
     def undo(self, now_s: float) -> None:
@@ -190,21 +124,30 @@ class Touching:
             self._undone_at_mm = None
 
     def _tip_at(self, now_s: float) -> FloatArray | None:
-        tips, _ = self._track(now_s - DWELL_S)
-        return tips[-1] if len(tips) else None
+        track = self._track(now_s - DWELL_S)
+        return track.tips_reference_mm[-1] if len(track) else None
+
+    def _held(self, now_s: float) -> Touch | None:
+        """Where the tip rests now, for one who asks for it."""
+        track = recent(self._track, now_s, self._from_s)
+        return rested_at(track, float(track.times_s[-1])) if len(track) else None
 
     def _rests(self, now_s: float) -> Iterator[Touch]:
         """Where the tip rested since the last look, oldest first. A late tick misses none."""
         looked_s, self._looked_s = self._looked_s, now_s
-        tips, times_s = self._track(max(self._from_s, looked_s - DWELL_S - LATEST_POSE_S))
-        if not len(times_s):
+        track = recent(self._track, looked_s, self._from_s)
+        if not len(track):
             return
-        newest_s = float(times_s[-1])
+        newest_s = float(track.times_s[-1])
         count = int(max(newest_s - looked_s, 0.0) // LOOK_S)
         for step in range(count, -1, -1):
-            touch = _window(tips, times_s, newest_s - step * LOOK_S)
+            touch = self._rested(track, newest_s - step * LOOK_S)
             if touch is not None:
                 yield touch
+
+    def _rested(self, track: TipTrack, end_s: float) -> Touch | None:
+        """Whether the tip rested through the dwell that ends at `end_s`."""
+        return rested_at(track, end_s)
 
     def _is_new(self, touch: Touch) -> bool:
         known = [taken.reference_mm for taken in self.touches if taken is not None]
@@ -283,12 +226,6 @@ class LandmarkTouching(Touching):
             )
         except GeometryError as error:
             self._on_no_fit(str(error))
-
-
-def _window(tips: FloatArray, times_s: FloatArray, end_s: float) -> Touch | None:
-    """Whether the tip rested through the dwell that ends at `end_s`."""
-    dwell = (times_s >= end_s - DWELL_S) & (times_s <= end_s)
-    return resting_touch(tips[dwell], times_s[dwell])
 
 
 def _apart(place_mm: FloatArray, other_mm: FloatArray) -> bool:

@@ -122,10 +122,10 @@ def test_a_covered_needle_is_out_of_view_until_it_is_seen_again(session: Session
     until(session, sees_needle, 20.0)
 
     def listens(_: NavigationState) -> bool:
-        return session.operator is not None and session.operator.listening
+        return session.connection.operator is not None and session.connection.operator.listening
 
     until(session, listens, 10.0)
-    session.ask_operator("cover needle", seconds=1.0)
+    session.connection.ask_operator("cover needle", seconds=1.0)
     state = until(session, lambda now: not sees_needle(now), 5.0)
     needle = state.tool(Role.NEEDLE)
     assert needle is not None
@@ -150,8 +150,14 @@ def test_a_room_with_an_ndi_tracker_works_like_any_other(tmp_path: Path) -> None
             return now.ultrasound is not None and now.ultrasound.reference_from_image is not None
 
         until(session, image_at_its_pose, 10.0)
-        until(session, lambda _: session.operator is not None and session.operator.listening, 10.0)
-        session.ask_operator("cover needle", seconds=1.0)
+        until(
+            session,
+            lambda _: (
+                session.connection.operator is not None and session.connection.operator.listening
+            ),
+            10.0,
+        )
+        session.connection.ask_operator("cover needle", seconds=1.0)
         state = until(session, lambda now: not sees_needle(now), 5.0)
         needle = state.tool(Role.NEEDLE)
         assert needle is not None

@@ -70,6 +70,8 @@ def test_paths_to_a_target_with_everything_that_limits_them(
         least = min(clear, key=lambda f: f["value"] - f["limit"])
         assert least["structure"] == proposal["limiting_structure"]
         assert all(f["passes"] for f in proposal["findings"] if f["hard"])
+        keys = {"name", "structure", "value", "unit", "limit", "hard", "passes"}
+        assert all(set(f) == keys for f in proposal["findings"])
         for item in clear[:3]:
             judge = BoxJudge(labels, [structures[item["structure"]]["label"]])
             true = judge.distance_mm(entry, tip) - RADIUS_MM

@@ -133,7 +133,7 @@ def session(volume: Volume, labels: LabelMap, path: PlannedPath) -> Iterator[Ses
     session.load_case(volume, labels)
     session.set_target(path.target_ct_mm, "Lesion")
     session.set_entry(path.entry_ct_mm)
-    session.approve_plan()
+    session.approve_plan(confirmed=True)
     yield session
     session.close()
 

@@ -12,6 +12,7 @@ from PyQt6.QtCore import QRect, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QTableWidget, QWidget
 
+from devices.contract import PoseSample, PoseStatus
 from ir_nav.gui.delay_view import DelayView
 from ir_nav.gui.guided_card import GuidedCard
 from ir_nav.gui.main_window import MainWindow
@@ -20,9 +21,9 @@ from ir_nav.gui.probe_view import ProbeView
 from ir_nav.session.delay_run import DelayOutcome, DelaySignals, solve_delay
 from ir_nav.session.in_use import InUse
 from ir_nav.session.probe_sweep import Coverage, ProbeOutcome, SweptFrames, solve_probe
+from ir_nav.session.resting import Touch
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
-from ir_nav.session.touching import Touch
 from ir_nav.tracking.calibration.calibration_file import write_calibration
 from ir_nav.tracking.calibration.phantom import read_phantom
 from tests.gui.conftest import NOW_S, pixels, sky_blue
@@ -39,7 +40,7 @@ NAMES = ("needle", "stylus", "phantom", "probe", "delay")
 @pytest.fixture
 def set_up(make_window: Windows, session: Session) -> Iterator[SetUpPage]:
     rig = Rig()
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     window = make_window(session)
     window.go(Step.SET_UP)
     page = window.pages[Step.SET_UP]
@@ -88,8 +89,8 @@ def finished(page: SetUpPage, tmp_path: Path) -> None:
     session = page.session
     pivot = pivoted(outliers=6)
     made = replace(calibration(NEEDLE_TIP, True), pivot=pivot, pivot_s=NOW_S, spin_s=NOW_S)
-    session.needle = made
-    session.stylus = replace(calibration(STYLUS_TIP, False), pivot=pivot, pivot_s=NOW_S)
+    session.tools.needle = made
+    session.tools.stylus = replace(calibration(STYLUS_TIP, False), pivot=pivot, pivot_s=NOW_S)
     scanner = session.scanner
     scanner.phantom.choose(phantom_file(tmp_path))
     probe, delay = probe_outcome(tmp_path), delay_outcome()
@@ -156,7 +157,7 @@ def test_the_buttons_above_say_where_each_calibration_stands(
     assert found[4] == "✓ −80 ms"
     scanner = set_up.session.scanner
     scanner.delay.in_use = replace(scanner.delay.in_use, expired=True)
-    set_up.session.needle = replace(set_up.session.needle, pivot=pivoted(), spin=None)
+    set_up.session.tools.needle = replace(set_up.session.tools.needle, pivot=pivoted(), spin=None)
     assert states()[0] == "to spin"
 
 
@@ -191,7 +192,7 @@ def test_a_landmark_is_chosen_in_the_list_and_touched_again(
 ) -> None:
     session = set_up.session
     set_up.phantom.choose_phantom(phantom_file(tmp_path))
-    session.stylus = calibration(STYLUS_TIP, False)
+    session.tools.stylus = calibration(STYLUS_TIP, False)
     press(set_up, "show_phantom")
     press(set_up, "start_phantom")
     touching = session.scanner.phantom.touching
@@ -220,6 +221,36 @@ def test_a_landmark_is_chosen_in_the_list_and_touched_again(
     assert session.scanner.phantom.touching is None
 
 
+def test_space_captures_a_landmark_while_the_phantoms_card_is_in_sight(
+    app: QApplication, set_up: SetUpPage, tmp_path: Path
+) -> None:
+    """A stylus at rest at 15 Hz, where it was not when touching began."""
+    session, window = set_up.session, set_up.window()
+    streams = session.connection.streams
+    assert streams is not None
+    now_s = NOW_S
+    session.scanner.phantom.at_hand = replace(session.scanner.phantom.at_hand, clock=lambda: now_s)
+    set_up.phantom.choose_phantom(phantom_file(tmp_path))
+    session.tools.stylus = calibration(STYLUS_TIP, False)
+    press(set_up, "show_phantom")
+    press(set_up, "start_phantom")
+    touching = session.scanner.phantom.touching
+    assert touching is not None
+    window.activateWindow()
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    assert set_up.desk.banner.text.startswith("Hold the stylus still on the landmark")
+    for _ in range(20):
+        now_s += 1 / 15
+        for name in ("ReferenceToTracker", "StylusToTracker"):
+            streams.take(PoseSample(name, np.eye(4), PoseStatus.OK, now_s, now_s))
+    press(set_up, "show_probe")
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    assert touching.count == 0
+    press(set_up, "show_phantom")
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    assert touching.count == 1
+
+
 def test_files_are_loaded_from_the_cards_and_refused_in_the_banner(
     set_up: SetUpPage, tmp_path: Path
 ) -> None:
@@ -229,7 +260,7 @@ def test_files_are_loaded_from_the_cards_and_refused_in_the_banner(
     path = tmp_path / "stylus.json"
     write_calibration(path, pivot_document() | {"made_s": NOW_S})
     cards["stylus"].load(path)
-    assert session.stylus.pivot is not None
+    assert session.tools.stylus.pivot is not None
     assert banner.text == "The stylus has the tip of stylus.json"
     cards["delay"].load(path)
     assert banner.text.startswith("stylus.json is a pivot calibration; a delay calibration")

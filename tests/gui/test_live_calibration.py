@@ -17,13 +17,18 @@ from devices.recordings import read_recording
 from hw_mocks.playlist import read_playlist
 from hw_mocks.replay import room_toml
 from ir_nav.demo.room_process import served
+from ir_nav.geometry import rotation_between_deg
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.pages.set_up import SetUpPage
 from ir_nav.recording import EventKind, read_log, read_poses
 from ir_nav.session.session import Session
 from ir_nav.session.state import Role
 from ir_nav.session.steps import Step
+from ir_nav.tracking.calibration.calibration_file import write_calibration
 from tests.data import data_path
+from tests.tracking.sequence import xml_matrix
+from tests.tracking.test_calibration_file import pivot_document
+from tests.tracking.writing import write_poses
 
 pytestmark = pytest.mark.end_to_end
 
@@ -32,6 +37,11 @@ VALIDATION = ("plus", "fCal_Test_Validation_3NWires_fCal2.0.igs.mha")
 PHANTOM = ("plus", "config", "PlusDeviceSet_fCal_Sim_SpatialCalibration_2.0.xml")
 VIDEO = ("plus", "WaterTankBottomTranslationVideoBuffer.igs.mha")
 TRACKER = ("plus", "WaterTankBottomTranslationTrackerBuffer-trimmed.igs.mha")
+EIGHT = ("plus", "EightLandmarkPointsTrackedForPhantomRegistration.igs.mha")
+LANDMARKS = ("plus", "config", "PlusDeviceSet_fCal_Sim_RecordPhantomLandmarks.xml")
+# The pose at which the tip is set down on each landmark.
+DWELLS = (77, 172, 271, 361, 531, 624, 727, 832)
+PLUS_RESULT = ("plus", "PhantomRegistrationLandmarkDetection.results.xml")
 SPEED = 4.0
 TANK_SPEED = 2.0
 
@@ -192,7 +202,7 @@ def test_the_delay_is_measured_over_a_water_tank(console: Console, tmp_path: Pat
     pose_arguments = [str(tracker), "--port", str(poses_port), *speed]
     recorded = read_recording(video).frames, read_recording(tracker).frames
     began_s = recorded[0][0].time_s, recorded[1][0].time_s
-    poses = console.window.session.streams
+    poses = console.window.session.connection.streams
     assert poses is not None
     run = step.run
     assert run is not None
@@ -221,3 +231,45 @@ def test_the_delay_is_measured_over_a_water_tank(console: Console, tmp_path: Pat
     lag_s = TANK_SPEED * (result.tracker_lag_s - (first_pose_s - first_image_s))
     assert lag_s + began_s[1] - began_s[0] == pytest.approx(-0.0648, abs=0.005)
     assert "delay calibration: accepted" in words(log)[0]
+
+
+def test_a_phantom_is_registered_with_a_stylus_pivoted_on_its_landmarks(
+    console: Console, tmp_path: Path
+) -> None:
+    """At the recording's own 15 Hz; of each dwell the first 4 s, and the way there."""
+    whole = read_recording(data_path(*EIGHT)).frames
+    kept = [*range(13), *(index for start in DWELLS for index in range(start - 8, start + 60))]
+    poses = [{name: one.matrix for name, one in whole[index].poses.items()} for index in kept]
+    recording = write_poses(tmp_path / "eight.igs.mha", poses, rate_hz=15.05)
+    port, room = free_ports(), tmp_path / "room.toml"
+    room.write_text(room_toml(read_playlist(recording), port, port + 1, None))
+    tip = tmp_path / "tip.json"
+    document = pivot_document() | {"made_s": time.time()}
+    document["needle_from_tip"] = np.eye(4).tolist()
+    document["tip_mm"] = xml_matrix(data_path(*LANDMARKS), "StylusTip", "Stylus")[:3, 3].tolist()
+    write_calibration(tip, document)
+    session = console.window.session
+    console.page.load_room(room)
+    console.press("connect")
+    console.press("show_stylus")
+    console.press("load_stylus")
+    console.choose(tip)
+    console.press("show_phantom")
+    console.press("choose_phantom")
+    console.choose(data_path(*LANDMARKS))
+    step = session.scanner.phantom
+    arguments = [str(recording), "--port", str(port), "--once"]
+    with served("hw_mocks.replay", tmp_path / "served.toml", arguments):
+        console.wait(lambda: session.tools.stylus_track(0.0).times_s.size > 3, "the stylus")
+        console.press("start_phantom")
+        touching = step.touching
+        assert touching is not None
+        console.wait(lambda: touching.count == 8, "eight landmarks", 60.0)
+    console.press("start_phantom")
+    found = step.in_use.result
+    assert found is not None
+    stored = xml_matrix(data_path(*PLUS_RESULT), "Phantom", "Reference")
+    matrix = found.reference_from_phantom
+    assert np.linalg.norm(matrix[:3, 3] - stored[:3, 3]) < 0.1
+    assert rotation_between_deg(matrix, stored) < 0.2
+    assert found.error_mm.mean == pytest.approx(0.198046, abs=0.01)

@@ -121,11 +121,11 @@ def test_header_names_the_source_of_an_open_room_and_a_patient_without_a_name(
     class Room:
         source = Source.SIMULATED
 
-    session.room = Room()  # type: ignore[assignment]
+    session.connection.room = Room()  # type: ignore[assignment]
     header = header_of(session, state, Step.PLAN, None)
     assert header.source is Source.SIMULATED
     assert header.patient == "Test"
-    session.room = None
+    session.connection.room = None
     unnamed = replace(volume, description=VolumeInfo(), identity="blake2b:other")
     session.load_case(unnamed)
     header = header_of(session, state, Step.PLAN, None)
@@ -180,7 +180,7 @@ def test_register_offers_to_touch_again_once_touched(
     assert isinstance(button, QPushButton)
     page.show_state(session.tick(NOW_S))
     assert button.text() == "Start touching"
-    monkeypatch.setattr(type(session.landmarks), "count", property(lambda _: 2))
+    monkeypatch.setattr(type(session.registering.landmarks), "count", property(lambda _: 2))
     page.show_state(session.tick(NOW_S + 5.0))
     assert button.text() == "Touch again"
 

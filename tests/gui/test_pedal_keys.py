@@ -250,6 +250,6 @@ def test_every_key_of_the_room_file_is_one_of_qt_and_none_of_the_windows(
     assert len(numbers) == len(PEDAL_KEYS)
     bound = {shortcut.key()[0].key().value for shortcut in window.findChildren(QShortcut)}
     assert not bound & numbers
-    assert session.streams is not None
-    session.streams.take(TextSample("pedal", "sideways", 1.0, 1.0))
+    assert session.connection.streams is not None
+    session.connection.streams.take(TextSample("pedal", "sideways", 1.0, 1.0))
     window.tick()

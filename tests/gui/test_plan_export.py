@@ -58,7 +58,7 @@ def test_an_instrument_of_the_catalogue_becomes_the_plans(
     assert session.plan is not None
     assert isinstance(session.plan.instrument, Biopsy)
     assert session.plan.needle.length_mm >= session.plan.path.length_mm
-    session.approve_plan()  # a new plan is for no device yet, and the list says so
+    session.approve_plan(confirmed=True)  # a new plan is for no device yet, and the list says so
     card.show_plan(session.plan)
     assert box.currentText() == CHOOSE
 

@@ -34,6 +34,14 @@ def ribbed(volume: Volume) -> LabelMap:
     return LabelMap(numbers, volume.ct_from_voxel, {5: "liver", 1: "rib_left_7"})
 
 
+def show_limits(page: PlanPage) -> None:
+    """Bring the limits into sight as a user does."""
+    tab = page.findChild(QPushButton, "section_limits")
+    assert tab is not None
+    QTest.mouseClick(tab, Qt.MouseButton.LeftButton)
+    assert page.sections.current == "Limits"
+
+
 def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     app: QApplication, make_window: Windows, volume: Volume, ribbed: LabelMap
 ) -> None:
@@ -64,6 +72,7 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     np.testing.assert_array_equal(entry, proposals.paths[1].path.entry_ct_mm)
     page.show_state(window.state)
     assert [row.isChecked() for row in shown].index(True) == 1
+    show_limits(page)
     words = {cell.text() for cell in page.findChildren(QLabel) if cell.isVisibleTo(page)}
     assert "kept" in words
     QTest.keyClick(window, Qt.Key.Key_5 if len(shown) < 5 else Qt.Key.Key_1)
@@ -117,7 +126,7 @@ def test_the_skin_is_painted_where_a_path_may_go(volume: Volume, ribbed: LabelMa
     mesh = skin_surface(volume, 4000)
     skin = Surface(mesh, theme.SKIN, 0.28)
     other = Surface(mesh, "#123456", 1.0)
-    painted = painted_skin((skin, other), ground, found.skin)
+    painted = painted_skin((skin, other), ground.skin, found.skin)
     assert painted[-1] is other
     parts = {part.colour: part.mesh for part in painted[:-1]}
     assert sum(len(part.triangles) for part in parts.values()) == len(mesh.triangles)
@@ -134,9 +143,11 @@ def test_the_skin_is_painted_where_a_path_may_go(volume: Volume, ribbed: LabelMa
 
 def test_words_of_findings() -> None:
     kept = PlanFinding("Clearance", "Aorta", 7.26, "mm", 5.0, True, True)
-    assert (value_words(kept), verdict_words(kept)) == ("7.3 mm (5)", "kept")
-    steep = PlanFinding("To skin normal", "", 71.0, "°", 60.0, True, False)
-    assert (value_words(steep), verdict_words(steep)) == ("71° (60)", "NOT KEPT")
+    assert (value_words(kept), verdict_words(kept)) == ("7.3 mm", "kept")
+    assert kept.limit_words == "at least 5 mm"
+    steep = PlanFinding("To skin normal", "", 71.0, "°", 60.0, True, False, most=True)
+    assert (value_words(steep), verdict_words(steep)) == ("71°", "NOT KEPT")
+    assert steep.limit_words == "at most 60°"
     wish = PlanFinding("Clear", "", 40.0, "%", 80.0, False, False)
     assert verdict_words(wish) == "not reached"
     assert verdict_words(PlanFinding("Length", "", 50.0, "mm", None, False, True)) == ""

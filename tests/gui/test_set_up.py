@@ -70,7 +70,7 @@ def images(quality: QualityReport) -> StreamReport:
 def set_up(make_window: Windows, session: Session) -> Iterator[tuple[MainWindow, Session]]:
     """The page open with a room of samples that no device sends."""
     rig = Rig()
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     window = make_window(session)
     window.go(Step.SET_UP)
     yield window, session
@@ -161,7 +161,7 @@ def test_the_table_gives_up_columns_before_names_but_never_words(
 def test_the_page_shows_what_arrives(set_up: tuple[MainWindow, Session]) -> None:
     window, session = set_up
     rig = Rig()
-    session.streams = rig.streams
+    session.connection.streams = rig.streams
     for number in range(120):
         rig.send(Role.NEEDLE, pose(1), NOW_S - 2.0 + number / 60.0, PoseStatus.UNKNOWN)
     page = page_of(window)
@@ -188,9 +188,9 @@ def test_age_and_expiry_of_a_calibration_and_its_undo_with_the_keyboard(
 
     show(NOW_S)
     assert not undo.isEnabled()
-    before = session.needle
+    before = session.tools.needle
     made = replace(calibration(NEEDLE_TIP, True), pivot_s=NOW_S, spin_s=NOW_S, before=before)
-    session.needle = made
+    session.tools.needle = made
     show(NOW_S + 20)
     assert text(window, "needle_age") == "Made just now, expires in 7 h 59 min"
     show(NOW_S + 12 * 60)
@@ -207,7 +207,7 @@ def test_age_and_expiry_of_a_calibration_and_its_undo_with_the_keyboard(
             break
     assert undo.property("ring")
     QTest.keyClick(undo, Qt.Key.Key_Space)
-    assert session.needle is before
+    assert session.tools.needle is before
     show(NOW_S + 9 * 3600 + 1)
     assert text(window, "needle_result") == "Not calibrated"
     assert not undo.isEnabled()

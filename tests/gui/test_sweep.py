@@ -154,7 +154,7 @@ def test_an_empty_view_says_why_and_losses_of_a_recording_are_in_its_title(
     app: QApplication, session: Session
 ) -> None:
     rig = rig_with(Source.REPLAY)
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     view = SweepView()
     view.follow(session, NOW_S)
     rig.frame(NOW_S, NOW_S)
@@ -165,5 +165,5 @@ def test_an_empty_view_says_why_and_losses_of_a_recording_are_in_its_title(
     rig.streams.swept.lost = 3
     view.follow(session, NOW_S + 3.0)
     assert view.note == "3 frames not drawn"
-    session.streams = None
+    session.connection.streams = None
     view.follow(session, NOW_S + 4.0)

@@ -240,8 +240,8 @@ def test_register_asks_before_it_takes_a_poor_fit(
     rng = np.random.default_rng(3)
     noisy = points + rng.normal(0.0, 6.0, points.shape)
     names = tuple(fiducial.name for fiducial in session.case.fiducials)
-    session.landmarks.candidate = register_landmarks(names, points, noisy, NOW_S)
-    tre = session.predicted_tre_mm
+    session.registering.landmarks.candidate = register_landmarks(names, points, noisy, NOW_S)
+    tre = session.registering.predicted_tre_mm
     assert tre is not None
     assert 5.0 < tre < 15.0
     window = make_window(session)
@@ -250,10 +250,10 @@ def test_register_asks_before_it_takes_a_poor_fit(
     window.stage.pages.setCurrentWidget(page)
     page.show_state(session.tick(time.time()))
     page.accept()
-    assert session.registration is None
+    assert session.registering.registration is None
     assert "predicted at the target" in window.desk.banner.text
     page.confirm()
-    assert session.registration is session.landmarks.candidate
+    assert session.registering.registration is session.registering.landmarks.candidate
 
 
 def test_window_is_saved_as_a_picture(make_window: Windows, tmp_path: Path) -> None:

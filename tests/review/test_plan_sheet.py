@@ -132,13 +132,13 @@ def test_what_is_broken_is_said_in_words(tmp_path: Path) -> None:
     findings = (
         PlanFinding("Clearance", "Vessel", 7.25, "mm", 5.0, hard=True, passes=True),
         PlanFinding("Clearance", "Rib 9", 1.2, "mm", 2.0, hard=True, passes=False),
-        PlanFinding("Skin angle", "", 35.0, "°", 30.0, hard=False, passes=False),
+        PlanFinding("Skin angle", "", 35.0, "°", 30.0, hard=False, passes=False, most=True),
         PlanFinding("Length", "", 77.0, "mm", None, hard=False, passes=True),
     )
     text = " ".join(printed(tmp_path, SheetContent(plan(), ct(), findings)))
-    assert says(text, "Clearance: Vessel 7.2 mm 5 mm kept")
-    assert says(text, "Clearance: Rib 9 1.2 mm 2 mm NOT KEPT: hard limit")
-    assert says(text, "Skin angle 35.0 ° 30 ° wish not met")
+    assert says(text, "Clearance: Vessel 7.2 mm at least 5 mm kept")
+    assert says(text, "Clearance: Rib 9 1.2 mm at least 2 mm NOT KEPT: hard limit")
+    assert says(text, "Skin angle 35.0 ° at most 30° wish not met")
     assert says(text, "Length 77.0 mm for information")
 
 

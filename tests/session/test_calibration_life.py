@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 from ir_nav.recording import EventKind, read_log
 from ir_nav.session.collection import CALIBRATION_LIFE_S, CollectionKind, ToolCalibration
 from ir_nav.session.errors import SessionError
+from ir_nav.session.resting import Touch
 from ir_nav.session.session import Session
 from ir_nav.session.state import Role
-from ir_nav.session.touching import Fiducial, LandmarkTouching, Touch
+from ir_nav.session.touching import Fiducial, LandmarkTouching
 from tests.session.rig import NEEDLE_TIP, NOW_S, STYLUS_TIP, Rig, calibration
 
 HOUR_S = 3600.0
@@ -27,11 +28,14 @@ class Bench:
         self.now_s = NOW_S
         self.rig = Rig()
         self.session = Session(lambda: self.now_s)
-        self.session.room, self.session.streams = self.rig.room, self.rig.streams
+        self.session.connection.room, self.session.connection.streams = (
+            self.rig.room,
+            self.rig.streams,
+        )
 
     def pivot(self, role: Role, tip_mm: np.ndarray) -> None:
         """Two hundred poses about one point, 60 Hz."""
-        self.session.start_collection(CollectionKind.PIVOT, role)
+        self.session.tools.start(CollectionKind.PIVOT, role)
         random = np.random.default_rng(4)
         for _ in range(200):
             self.now_s += 1 / 60
@@ -42,7 +46,7 @@ class Bench:
             matrix[:3, 3] += random.normal(0.0, 0.1, 3)
             self.rig.send(role, matrix, self.now_s)
         self.session.tick(self.now_s)
-        self.session.finish_collection()
+        self.session.tools.finish()
 
 
 def aged(found: ToolCalibration, hours: float) -> ToolCalibration:
@@ -53,30 +57,30 @@ def test_undo_goes_back_to_the_calibration_before_step_by_step() -> None:
     bench = Bench()
     session = bench.session
     with pytest.raises(SessionError, match="the stylus has no earlier calibration"):
-        session.undo_calibration(Role.STYLUS)
+        session.tools.undo(Role.STYLUS)
     bench.pivot(Role.STYLUS, STYLUS_TIP)
-    first = session.stylus
+    first = session.tools.stylus
     assert first.tool_from_tip is not None
     np.testing.assert_allclose(first.tool_from_tip[:3, 3], STYLUS_TIP, atol=0.2)
     bench.pivot(Role.STYLUS, STYLUS_TIP + np.array([0.0, 7.0, 0.0]))
-    assert session.stylus.tool_from_tip is not None
-    assert session.stylus.tool_from_tip[1, 3] == pytest.approx(7.0, abs=0.2)
-    session.undo_calibration(Role.STYLUS)
-    assert session.stylus is first
-    session.undo_calibration(Role.STYLUS)
-    assert session.stylus.tool_from_tip is None
-    assert session.stylus.missing() == "pivot it"
+    assert session.tools.stylus.tool_from_tip is not None
+    assert session.tools.stylus.tool_from_tip[1, 3] == pytest.approx(7.0, abs=0.2)
+    session.tools.undo(Role.STYLUS)
+    assert session.tools.stylus is first
+    session.tools.undo(Role.STYLUS)
+    assert session.tools.stylus.tool_from_tip is None
+    assert session.tools.stylus.missing() == "pivot it"
 
 
 def test_undoing_one_tool_leaves_the_other() -> None:
     bench = Bench()
     bench.pivot(Role.STYLUS, STYLUS_TIP)
-    stylus = bench.session.stylus
+    stylus = bench.session.tools.stylus
     bench.pivot(Role.NEEDLE, NEEDLE_TIP)
-    bench.session.undo_calibration(Role.NEEDLE)
-    assert bench.session.needle.pivot is None
-    assert bench.session.needle.needs_spin
-    assert bench.session.stylus is stylus
+    bench.session.tools.undo(Role.NEEDLE)
+    assert bench.session.tools.needle.pivot is None
+    assert bench.session.tools.needle.needs_spin
+    assert bench.session.tools.stylus is stylus
 
 
 @pytest.mark.parametrize(("touched_later_s", "dropped"), [(5.0, True), (-5.0, False)])
@@ -88,9 +92,9 @@ def test_points_touched_with_a_calibration_that_is_taken_back_are_dropped(
     bench.pivot(Role.STYLUS, STYLUS_TIP)
     touching = LandmarkTouching((Fiducial("A", (0.0, 0.0, 0.0)),))
     touching.touches = (Touch(np.zeros(3), 0.1, bench.now_s + touched_later_s),)
-    session.landmarks = touching
-    session.undo_calibration(Role.STYLUS)
-    assert (session.landmarks is not touching) == dropped
+    session.registering.landmarks = touching
+    session.tools.undo(Role.STYLUS)
+    assert (session.registering.landmarks is not touching) == dropped
 
 
 def test_a_calibration_expires_after_eight_hours_and_says_so() -> None:
@@ -117,16 +121,16 @@ def test_an_expired_tool_is_of_no_use_until_it_is_pivoted_again(
     bench.pivot(Role.STYLUS, STYLUS_TIP)
     bench.now_s += CALIBRATION_LIFE_S - 1.0
     session.tick(bench.now_s)
-    assert session.stylus.tool_from_tip is not None
+    assert session.tools.stylus.tool_from_tip is not None
     bench.now_s += 2.0
     session.tick(bench.now_s)
     session.tick(bench.now_s + 0.1)
-    assert session.stylus.tool_from_tip is None
-    assert session.stylus.missing() == "calibration expired: pivot it again"
+    assert session.tools.stylus.tool_from_tip is None
+    assert session.tools.stylus.missing() == "calibration expired: pivot it again"
     bench.pivot(Role.STYLUS, STYLUS_TIP)
-    assert session.stylus.tool_from_tip is not None
-    session.undo_calibration(Role.STYLUS)
-    assert session.stylus.tool_from_tip is None
+    assert session.tools.stylus.tool_from_tip is not None
+    session.tools.undo(Role.STYLUS)
+    assert session.tools.stylus.tool_from_tip is None
     session.close()
     events = read_log(tmp_path / "a.irlog").events
     words = [one.text for one in events if one.kind is EventKind.CALIBRATION]

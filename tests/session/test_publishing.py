@@ -329,7 +329,7 @@ def test_the_tick_publishes_and_closing_frees_the_port() -> None:
     session = Session(lambda: NOW_S)
     session.publisher.start(0)
     rig = Rig()
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     rig.all_seen()
     with client(session.publisher) as heard:
         session.tick(NOW_S)

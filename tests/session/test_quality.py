@@ -111,7 +111,7 @@ def test_quality_goes_to_the_log_each_five_seconds_and_at_the_end(tmp_path: Path
     session = Session(lambda: now[0])
     session.start_log(tmp_path / "a.irlog")
     rig = Rig()
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     for number in range(12 * 60):
         now[0] = NOW_S + number / 60.0
         rig.send(Role.NEEDLE, pose(1), now[0], PoseStatus.UNKNOWN, delay_s=0.0)

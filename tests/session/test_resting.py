@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ir_nav.session.touching import resting_touch
+from ir_nav.session.resting import dwell_s, resting_touch
 
 PLACE = np.array([40.0, -20.0, 110.0])
 
@@ -45,6 +45,31 @@ def test_a_tracker_too_noisy_for_a_landmark_gives_none() -> None:
     assert resting_touch(*track(sigma_mm=1.5)) is None
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(19, 0.8), (48, 0.6), (0, 0.0)])
+@pytest.mark.parametrize("rate_hz", [6.0, 10.0, 15.0, 20.0])
+def test_a_slow_tracker_shows_a_rest_in_a_longer_dwell(rate_hz: float) -> None:
+    """Of 200 dwells as long as that tracker needs, most are a rest; drifts and shorter ones are
+    none."""
+    rng = np.random.default_rng(3)
+    seconds = dwell_s(np.arange(5) / rate_hz)
+    assert 0.8 <= seconds <= 1.6
+    count = int(seconds * rate_hz) + 1
+    assert count >= 8
+    times = np.arange(count) / rate_hz
+    still = PLACE + rng.normal(0, 0.15, (200, count, 3))
+    assert sum(resting_touch(tips, times) is not None for tips in still) > 140
+    drift = np.outer(times, (0.0, 2.5, 0.0))
+    assert sum(resting_touch(tips + drift, times) is not None for tips in still) < 10
+    assert not any(resting_touch(tips[: count // 2], times[: count // 2]) for tips in still)
+
+
+def test_a_fast_tracker_that_is_hardly_seen_gives_none() -> None:
+    """19 poses in 0.8 s are enough at 20 Hz, not at 60 Hz."""
+    times = np.concatenate([np.arange(10) / 60, 0.65 + np.arange(9) / 60])
+    tips, _ = track(count=19)
+    assert resting_touch(tips, np.linspace(0.0, 0.8, 19)) is not None
+    assert resting_touch(tips, times) is None
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(7, 1.6), (48, 0.6), (0, 0.0)])
 def test_too_few_poses_or_too_short_a_dwell_is_no_rest(count: int, seconds: float) -> None:
     assert resting_touch(*track(count=count, seconds=seconds)) is None

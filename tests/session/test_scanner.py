@@ -46,7 +46,10 @@ class Bench:
         self.now_s = NOW_S
         self.rig = Rig()
         self.session = Session(lambda: self.now_s)
-        self.session.room, self.session.streams = self.rig.room, self.rig.streams
+        self.session.connection.room, self.session.connection.streams = (
+            self.rig.room,
+            self.rig.streams,
+        )
         self.scanner = self.session.scanner
         self.log_path = tmp_path / "a.irlog"
         self.session.start_log(self.log_path)
@@ -233,7 +236,7 @@ def test_what_is_missing_is_said_before_a_sweep(bench: Bench, tmp_path: Path) ->
     for text in ("12", "wide", "-0.1", "nan"):
         with pytest.raises(SessionError, match="no scale of an ultrasound image"):
             probe.state_scale(text)
-    bench.session.streams = None
+    bench.session.connection.streams = None
     with pytest.raises(SessionError, match="connect the devices first"):
         probe.start()
 
@@ -401,7 +404,7 @@ def glide(bench: Bench, start: np.ndarray, end: np.ndarray) -> None:
 
 
 def test_a_phantom_is_registered_landmark_by_landmark(bench: Bench) -> None:
-    bench.session.stylus = calibration(STYLUS_TIP, False)
+    bench.session.tools.stylus = calibration(STYLUS_TIP, False)
     step = bench.scanner.phantom
     definition = step.choose(bench.phantom_path)
     truth = np.array(PHANTOM["reference_from_phantom"])
@@ -453,7 +456,7 @@ def test_a_phantom_is_registered_landmark_by_landmark(bench: Bench) -> None:
 
 
 def test_another_landmark_than_asked_for_is_doubted(bench: Bench) -> None:
-    bench.session.stylus = calibration(STYLUS_TIP, False)
+    bench.session.tools.stylus = calibration(STYLUS_TIP, False)
     step = bench.scanner.phantom
     definition = step.choose(bench.phantom_path)
     hold(bench, np.array([300.0, 0.0, 0.0]), 1.0, 0.1)

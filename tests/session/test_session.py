@@ -47,7 +47,7 @@ def session() -> Session:
 
 def with_streams(session: Session) -> Rig:
     rig = Rig()
-    session.room, session.streams = rig.room, rig.streams
+    session.connection.room, session.connection.streams = rig.room, rig.streams
     return rig
 
 
@@ -55,7 +55,7 @@ def planned(session: Session) -> Session:
     session.load_case(volume())
     session.set_target((0.0, 0.0, 0.0), "liver")
     session.set_entry((0.0, -80.0, 0.0))
-    session.approve_plan("P")
+    session.approve_plan("P", confirmed=True)
     return session
 
 
@@ -71,13 +71,13 @@ def planned(session: Session) -> Session:
         (lambda s: s.undo(), "nothing to undo"),
         (lambda s: s.connect(), "open a room file first"),
         (
-            lambda s: s.start_collection(CollectionKind.PIVOT, Role.NEEDLE),
+            lambda s: s.tools.start(CollectionKind.PIVOT, Role.NEEDLE),
             "connect the devices first",
         ),
-        (lambda s: s.finish_collection(), "start pivoting first"),
-        (lambda s: s.start_touching(), "connect the devices first"),
-        (lambda s: s.undo_touch(), "no point was touched yet"),
-        (lambda s: s.accept_registration(), "touch at least three fiducials first"),
+        (lambda s: s.tools.finish(), "start pivoting first"),
+        (lambda s: s.registering.start(), "connect the devices first"),
+        (lambda s: s.registering.undo(), "no point was touched yet"),
+        (lambda s: s.registering.accept(), "touch at least three fiducials first"),
         (lambda s: s.mark("here"), "no log is being written"),
     ],
 )
@@ -143,12 +143,12 @@ def test_a_plan_goes_to_a_file_and_only_back_to_its_own_ct(
 
 def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
     planned(session)
-    session.registration = session.landmarks.candidate = registration()
+    session.registering.registration = session.registering.landmarks.candidate = registration()
     session.load_case(volume("another"), fiducials=FIDUCIALS)
     assert session.plan is None
     assert session.draft.path is None
-    assert session.registration is None
-    assert session.landmarks.candidate is None
+    assert session.registering.registration is None
+    assert session.registering.landmarks.candidate is None
     assert session.ground is None
     with pytest.raises(SessionError, match="nothing to undo"):
         session.undo()
@@ -156,26 +156,29 @@ def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
 
 def test_disconnecting_drops_what_was_measured_with_the_devices(session: Session) -> None:
     with_streams(session)
-    session.needle, session.stylus = calibration(NEEDLE_TIP, True), calibration(STYLUS_TIP, False)
-    session.registration = registration()
+    session.tools.needle, session.tools.stylus = (
+        calibration(NEEDLE_TIP, True),
+        calibration(STYLUS_TIP, False),
+    )
+    session.registering.registration = registration()
     session.disconnect()
-    assert session.streams is None
-    assert session.registration is None
+    assert session.connection.streams is None
+    assert session.registering.registration is None
     assert session.breathing is None
-    assert session.needle.tool_from_tip is None
-    assert session.stylus.tool_from_tip is None
-    assert session.needle.missing() == "pivot it"
+    assert session.tools.needle.tool_from_tip is None
+    assert session.tools.stylus.tool_from_tip is None
+    assert session.tools.needle.missing() == "pivot it"
 
 
 def test_only_tools_of_the_room_are_collected_and_only_needles_spun(session: Session) -> None:
     with_streams(session)
     with pytest.raises(SessionError, match="only a needle is spun"):
-        session.start_collection(CollectionKind.SPIN, Role.STYLUS)
-    streams = session.streams
+        session.tools.start(CollectionKind.SPIN, Role.STYLUS)
+    streams = session.connection.streams
     assert streams is not None
     del streams.poses[Role.STYLUS]
     with pytest.raises(SessionError, match="this room has no stylus"):
-        session.start_collection(CollectionKind.PIVOT, Role.STYLUS)
+        session.tools.start(CollectionKind.PIVOT, Role.STYLUS)
 
 
 @pytest.mark.parametrize(
@@ -195,23 +198,23 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
     planned(session)
     base = registration()
     scale = tre_mm / base.tre_mm((0.0, 0.0, 0.0))
-    session.landmarks.candidate = type(base)(
+    session.registering.landmarks.candidate = type(base)(
         base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
         base.points_ct_mm, base.created_s,
     )  # fmt: skip
     if words is None:
-        session.accept_registration(confirmed)
-        assert session.registration is session.landmarks.candidate
+        session.registering.accept(confirmed)
+        assert session.registering.registration is session.registering.landmarks.candidate
     else:
         with pytest.raises(SessionError, match=words):
-            session.accept_registration(confirmed)
-        assert session.registration is None
+            session.registering.accept(confirmed)
+        assert session.registering.registration is None
 
 
 def test_a_registration_wants_a_plan_first(session: Session) -> None:
-    session.landmarks.candidate = registration()
+    session.registering.landmarks.candidate = registration()
     with pytest.raises(SessionError, match="approve a plan first"):
-        session.accept_registration()
+        session.registering.accept()
 
 
 def test_a_plan_from_a_file_meets_the_protocol_and_the_ct(session: Session, tmp_path: Path) -> None:
@@ -240,21 +243,21 @@ def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target
     planned(session)
     base = registration()
     scale = 4.0 / base.tre_mm((0.0, 0.0, 0.0))
-    session.registration = session.landmarks.candidate = type(base)(
+    session.registering.registration = session.registering.landmarks.candidate = type(base)(
         base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
         base.points_ct_mm, base.created_s,
     )  # fmt: skip
     session.set_target((5.0, 0.0, 0.0))
-    session.approve_plan()
-    assert session.registration is not None
+    session.approve_plan(confirmed=True)
+    assert session.registering.registration is not None
     session.set_target((-190.0, -20.0, 0.0))
     session.set_entry((-190.0, -90.0, 0.0))
-    session.approve_plan()
-    assert session.predicted_tre_mm is not None
-    assert session.predicted_tre_mm > 5.0
-    assert session.registration is None
+    session.approve_plan(confirmed=True)
+    assert session.registering.predicted_tre_mm is not None
+    assert session.registering.predicted_tre_mm > 5.0
+    assert session.registering.registration is None
     with pytest.raises(SessionError, match="confirm to accept it"):
-        session.accept_registration()
+        session.registering.accept()
 
 
 def test_breathing_is_learnt_after_it_was_watched(session: Session) -> None:
@@ -279,9 +282,9 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     session.start_log(tmp_path / "a.irlog")
     rig = with_streams(session)
     rig.streams.log = session.journal.log
-    session.needle = calibration(NEEDLE_TIP, True)
-    session.landmarks.candidate = registration()
-    session.accept_registration()
+    session.tools.needle = calibration(NEEDLE_TIP, True)
+    session.registering.landmarks.candidate = registration()
+    session.registering.accept()
     rig.all_seen()
     session.watch_breathing_again()
     first = session.tick(NOW_S)

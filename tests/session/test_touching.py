@@ -25,9 +25,10 @@ PARKED = np.array([300.0, 300.0, 300.0])
 
 
 class Hand:
-    """Moves the stylus in the room at 60 Hz; the session ticks along at 30 Hz."""
+    """Moves the stylus in the room; the session ticks along at half the tracker's rate."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: float = 60.0) -> None:
+        self.rate_hz = rate_hz
         self.now_s = NOW_S
         self.rng = np.random.default_rng(6)
         self.rig = Rig()
@@ -35,17 +36,20 @@ class Hand:
         self.session.load_case(
             volume(), fiducials=tuple(Fiducial(f"F{n}", p) for n, p in enumerate(POINTS, start=1))
         )
-        self.session.room, self.session.streams = self.rig.room, self.rig.streams
-        self.session.stylus = calibration(STYLUS_TIP, False)
+        self.session.connection.room, self.session.connection.streams = (
+            self.rig.room,
+            self.rig.streams,
+        )
+        self.session.tools.stylus = calibration(STYLUS_TIP, False)
         self.at = PARKED
         self.ticking = True
 
     def hold(self, ct_mm: np.ndarray, seconds: float, speed_mm_s: float = 0.0) -> None:
         """Stay at a point of the CT, or drift from it along x."""
         from_ct = TRACKER_FROM_REFERENCE @ np.linalg.inv(CT_FROM_REFERENCE)
-        for step in range(round(seconds * 60)):
-            self.now_s += 1 / 60
-            shift = np.array([speed_mm_s * step / 60, 0.0, 0.0])
+        for step in range(round(seconds * self.rate_hz)):
+            self.now_s += 1 / self.rate_hz
+            shift = np.array([speed_mm_s * step / self.rate_hz, 0.0, 0.0])
             tip = (from_ct @ np.append(ct_mm + shift, 1.0))[:3]
             stylus = np.eye(4)
             stylus[:3, 3] = tip - STYLUS_TIP + self.rng.normal(0, NOISE_MM, 3)
@@ -62,14 +66,14 @@ class Hand:
         self.at = ct_mm
 
     def taken(self) -> int:
-        return sum(touch is not None for touch in self.session.landmarks.touches)
+        return sum(touch is not None for touch in self.session.registering.landmarks.touches)
 
 
 @pytest.fixture
 def hand() -> Hand:
     hand = Hand()
     hand.hold(PARKED, 1.5)
-    hand.session.start_touching()
+    hand.session.registering.start()
     return hand
 
 
@@ -79,12 +83,12 @@ def test_points_are_taken_one_after_the_other_where_the_tip_rests(hand: Hand) ->
         assert hand.taken() == count - 1
         hand.hold(np.array(point), 1.2)
         assert hand.taken() == count
-    for touch, point in zip(hand.session.landmarks.touches, POINTS, strict=True):
+    for touch, point in zip(hand.session.registering.landmarks.touches, POINTS, strict=True):
         assert touch is not None
         at_ct = CT_FROM_REFERENCE @ np.append(touch.reference_mm, 1.0)
         assert np.linalg.norm(at_ct[:3] - point) < 0.2
         assert touch.spread_mm == pytest.approx(NOISE_MM * np.sqrt(3.0), rel=0.3)
-    candidate = hand.session.landmarks.candidate
+    candidate = hand.session.registering.landmarks.candidate
     assert candidate is not None
     np.testing.assert_allclose(
         candidate.ct_from_reference.apply((10.0, 20.0, 30.0)),
@@ -92,6 +96,22 @@ def test_points_are_taken_one_after_the_other_where_the_tip_rests(hand: Hand) ->
         atol=0.3,
     )
     assert candidate.names == ("F1", "F2", "F3", "F4")
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 15.0, 24.0])
+def test_a_slow_tracker_takes_points_too(rate_hz: float) -> None:
+    hand = Hand(rate_hz)
+    hand.hold(PARKED, 1.5)
+    hand.session.registering.start()
+    for count, point in enumerate(POINTS, start=1):
+        hand.move(np.array(point), 1.5)
+        hand.hold(np.array(point), 1.0, 15.0)
+        assert hand.taken() == count - 1
+        hand.hold(np.add(point, (15.0, 0.0, 0.0)), 3.0)
+        assert hand.taken() == count
+    candidate = hand.session.registering.landmarks.candidate
+    assert candidate is not None
+    assert candidate.fre_mm < 0.3
 
 
 def test_a_stylus_lying_where_it_was_before_is_no_touch(hand: Hand) -> None:
@@ -120,29 +140,29 @@ def test_a_moving_tip_is_never_taken(hand: Hand, speed_mm_s: float) -> None:
     hand.hold(np.array(POINTS[0]), 4.0, speed_mm_s)
     assert hand.taken() == 0
     with pytest.raises(SessionError, match="hold the stylus still"):
-        hand.session.capture_touch()
+        hand.session.registering.capture()
 
 
 def test_the_last_point_can_be_taken_back_and_is_taken_again_on_command(hand: Hand) -> None:
     for point in POINTS[:3]:
         hand.move(np.array(point))
         hand.hold(np.array(point), 1.2)
-    assert hand.session.landmarks.candidate is not None
-    hand.session.undo_touch()
+    assert hand.session.registering.landmarks.candidate is not None
+    hand.session.registering.undo()
     assert hand.taken() == 2
-    assert hand.session.landmarks.candidate is None
-    assert hand.session.landmarks.next_index == 2
+    assert hand.session.registering.landmarks.candidate is None
+    assert hand.session.registering.landmarks.next_index == 2
     hand.hold(np.array(POINTS[2]), 2.0)
     assert hand.taken() == 2  # the place just taken back is not taken again by itself
-    hand.session.capture_touch()
+    hand.session.registering.capture()
     assert hand.taken() == 3
-    assert hand.session.landmarks.candidate is not None
+    assert hand.session.registering.landmarks.candidate is not None
 
 
 def test_a_point_taken_back_is_taken_by_itself_once_the_stylus_was_lifted(hand: Hand) -> None:
     hand.move(np.array(POINTS[0]))
     hand.hold(np.array(POINTS[0]), 1.2)
-    hand.session.undo_touch()
+    hand.session.registering.undo()
     hand.hold(np.array(POINTS[0]), 3.0)
     assert hand.taken() == 0
     hand.move(np.array((0.0, 0.0, 40.0)))
@@ -166,7 +186,7 @@ def test_a_late_tick_misses_no_point(hand: Hand) -> None:
     hand.ticking = True
     hand.hold(np.array(POINTS[2]), 1.2)
     assert hand.taken() == 3
-    candidate = hand.session.landmarks.candidate
+    candidate = hand.session.registering.landmarks.candidate
     assert candidate is not None
     assert candidate.fre_mm < 0.5
 
@@ -179,38 +199,40 @@ def test_a_place_that_does_not_fit_the_others_is_doubted(hand: Hand) -> None:
     hand.move(stray)
     hand.hold(stray, 1.5)
     assert hand.taken() == 1
-    assert hand.session.landmarks.doubt == ("This is 150 mm from F1; F2 is 91 mm from it in the CT")
+    assert hand.session.registering.landmarks.doubt == (
+        "This is 150 mm from F1; F2 is 91 mm from it in the CT"
+    )
     hand.move(np.array(POINTS[1]))
     hand.hold(np.array(POINTS[1]), 1.2)
     assert hand.taken() == 2
-    assert hand.session.landmarks.doubt is None
+    assert hand.session.registering.landmarks.doubt is None
     hand.move(stray)
     hand.hold(stray, 1.5)
-    hand.session.capture_touch()  # on command it is taken all the same
+    hand.session.registering.capture()  # on command it is taken all the same
     assert hand.taken() == 3
 
 
 def test_touching_says_that_it_has_not_begun_or_is_done() -> None:
     hand = Hand()
     with pytest.raises(SessionError, match="start touching first"):
-        hand.session.capture_touch()
+        hand.session.registering.capture()
     hand.hold(PARKED, 1.5)
-    hand.session.start_touching()
+    hand.session.registering.start()
     for point in POINTS:
         hand.move(np.array(point))
         hand.hold(np.array(point), 1.2)
     with pytest.raises(SessionError, match="every fiducial was touched"):
-        hand.session.capture_touch()
+        hand.session.registering.capture()
 
 
 def test_touching_wants_fiducials_and_a_calibrated_stylus() -> None:
     hand = Hand()
-    hand.session.stylus = type(hand.session.stylus)()
+    hand.session.tools.stylus = type(hand.session.tools.stylus)()
     with pytest.raises(SessionError, match="the stylus is not calibrated: pivot it"):
-        hand.session.start_touching()
+        hand.session.registering.start()
     hand.session.set_fiducials(hand.session.case.fiducials[:2])
     with pytest.raises(SessionError, match="at least three fiducials"):
-        hand.session.start_touching()
+        hand.session.registering.start()
 
 
 def test_touches_ride_with_the_patient_reference(hand: Hand) -> None:

@@ -9,7 +9,6 @@ from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import SideColumn
 from ir_nav.gui.scene_records import CaseImages
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_mouse import BrowsableSlice
@@ -41,7 +40,7 @@ class Page(QWidget):
         self.session = desk.session
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.side: SideColumn | None = None
+        self.side: QWidget | None = None
         self._images: CaseImages | None = None
 
     def show_state(self, state: NavigationState) -> None:

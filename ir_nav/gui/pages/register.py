@@ -108,7 +108,11 @@ class RegisterPage(Page):
 
     def show_state(self, state: NavigationState) -> None:
         changed = self.follow_case(self.slices, self.scene)
-        index = self.session.landmarks.next_index if self.session.landmarks.fiducials else 0
+        index = (
+            self.session.registering.landmarks.next_index
+            if self.session.registering.landmarks.fiducials
+            else 0
+        )
         if changed or index != self._shown_index:
             self._shown_index = index
             if index is not None:
@@ -128,20 +132,20 @@ class RegisterPage(Page):
     def start(self) -> None:
         """Begin with the first fiducial."""
         self._ask(False)
-        self.desk.attempt(self.session.start_touching)
+        self.desk.attempt(self.session.registering.start)
 
     def capture(self) -> None:
         """Take the stylus tip as the next fiducial (Space)."""
-        self.desk.attempt(self.session.capture_touch)
+        self.desk.attempt(self.session.registering.capture)
 
     def undo(self) -> None:
         """Take back the last point."""
         self._ask(False)
-        self.desk.attempt(self.session.undo_touch)
+        self.desk.attempt(self.session.registering.undo)
 
     def accept(self) -> None:
         """Accept, or ask once more between 5 and 15 mm."""
-        tre = self.session.predicted_tre_mm
+        tre = self.session.registering.predicted_tre_mm
         if tre is not None and GOOD_TRE_MM < tre <= MAX_TRE_MM:
             self._ask(True)
             self.desk.banner.say(
@@ -150,13 +154,13 @@ class RegisterPage(Page):
                 Mood.REFUSED,
             )
             return
-        self.desk.attempt(self.session.accept_registration, "Registration accepted")
+        self.desk.attempt(self.session.registering.accept, "Registration accepted")
 
     def confirm(self) -> None:
         """Accept a registration between 5 and 15 mm."""
         self._ask(False)
         self.desk.attempt(
-            lambda: self.session.accept_registration(confirmed=True), "Registration accepted"
+            lambda: self.session.registering.accept(confirmed=True), "Registration accepted"
         )
 
     def decline(self) -> None:
@@ -174,8 +178,8 @@ class RegisterPage(Page):
         return None if plan is None else plan.path.target_ct_mm
 
     def _marks(self) -> tuple[Mark, ...]:
-        current = self.session.landmarks.next_index
-        touches = self.session.landmarks.touches
+        current = self.session.registering.landmarks.next_index
+        touches = self.session.registering.landmarks.touches
         marks = []
         for index, fiducial in enumerate(self.session.case.fiducials):
             touched = index < len(touches) and touches[index] is not None
@@ -195,7 +199,7 @@ class RegisterPage(Page):
         fiducials = self.session.case.fiducials
         if self._table.rowCount() != len(fiducials):
             self._table.setRowCount(len(fiducials))
-        fit = self.session.landmarks.candidate
+        fit = self.session.registering.landmarks.candidate
         residuals = {} if fit is None else dict(zip(fit.names, fit.residuals_mm, strict=True))
         for row, mark in enumerate(self._marks()):
             residual = residuals.get(mark.name)
@@ -216,24 +220,29 @@ class RegisterPage(Page):
 
     def _show_fit(self) -> None:
         session = self.session
-        index = session.landmarks.next_index
+        index = session.registering.landmarks.next_index
         if not session.case.fiducials:
             self._next.setText("This CT has no fiducials named")
-        elif not session.landmarks.fiducials:
+        elif not session.registering.landmarks.fiducials:
             self._next.setText(f"{len(session.case.fiducials)} fiducials to touch")
         elif index is not None:
-            doubt, words = session.landmarks.doubt, f"Touch {session.case.fiducials[index].name}"
+            doubt, words = (
+                session.registering.landmarks.doubt,
+                f"Touch {session.case.fiducials[index].name}",
+            )
             self._next.setText(f"{doubt}. {words}, or take it with Space" if doubt else words)
             set_mood(self._next, "warn" if doubt else "")
         else:
             self._next.setText("All fiducials are touched")
-        tre, fit = session.predicted_tre_mm, session.landmarks.candidate
-        self._start.setText("Touch again" if session.landmarks.count else "Start touching")
+        tre, fit = session.registering.predicted_tre_mm, session.registering.landmarks.candidate
+        self._start.setText(
+            "Touch again" if session.registering.landmarks.count else "Start touching"
+        )
         self._start.setAccessibleName(self._start.text())
         self._tre.setText("—" if tre is None else mm_words(tre))
         set_mood(self._tre, _tre_mood(tre))
         self._verdict.setText(_verdict(tre, None if fit is None else fit.worst()))
-        if session.registration is not None:
+        if session.registering.registration is not None:
             self._verdict.setText(f"✓ Accepted. {self._verdict.text()}")
 
 

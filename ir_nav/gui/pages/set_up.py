@@ -107,7 +107,7 @@ class SetUpPage(Page):
             self._breathing.show_breathing(state.breathing, state.now_s, alarming=False)
         if not self._notes.due(state.now_s):
             return
-        room = self.session.room
+        room = self.session.connection.room
         self._fluoro.setVisible(room is None or room.fluoro is not None)
         if room is not None:
             self._room.setText(breakable(room.name))
@@ -115,7 +115,7 @@ class SetUpPage(Page):
             count = len(room.devices)
             kinds = f"{count} device{'s' if count != 1 else ''}, {len(room.tools)} tools"
             self._room_note.setText(f"{kinds}, {room.source.value} data")
-        streams = self.session.streams
+        streams = self.session.connection.streams
         if streams is None:
             self._reports = ()
         elif self._judged.due(state.now_s):
@@ -135,7 +135,10 @@ class SetUpPage(Page):
 
     def _show_buttons(self) -> None:
         """The next thing to do is the primary button; what cannot be done is off."""
-        opened, connected = self.session.room is not None, self.session.streams is not None
+        opened, connected = (
+            self.session.connection.room is not None,
+            self.session.connection.streams is not None,
+        )
         set_kind(self._open, "" if opened else "primary")
         set_kind(self._connect, "primary" if opened and not connected else "")
         self._connect.setEnabled(not connected)
@@ -155,7 +158,7 @@ class SetUpPage(Page):
         self.sweep.forget()
         if not self.desk.attempt(lambda: self.session.open_room(path), f"Opened {path.name}"):
             return
-        room = self.session.room
+        room = self.session.connection.room
         if room is not None and room.case is not None and self.session.case.volume is None:
             self.desk.worker.submit(
                 "Reading the room's CT",
@@ -166,6 +169,11 @@ class SetUpPage(Page):
     def _take_case(self, case: Case) -> None:
         if case.volume is not None:
             self.session.load_case(case.volume, case.labels, case.fiducials)
+
+    def capture(self) -> None:
+        """Take the stylus tip as the phantom's next landmark, with its card in sight (Space)."""
+        if self.steps.current is self.phantom:
+            self.phantom.capture()
 
     def connect_room(self) -> None:
         """Connect every device of the room."""

@@ -1,0 +1,115 @@
+"""The plan under way: its points, its protocol and the skin kept free, with undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ir_nav.planning import Ground, Proposals, Protocol, shipped_protocol
+from ir_nav.session.case import Findings, PlanDraft, judge
+from ir_nav.session.errors import SessionError
+from ir_nav.session.keep_out import MOST_DABS, Dabs, kept_out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """One state of planning, as undo brings it back."""
+
+    draft: PlanDraft
+    protocol: Protocol
+    keep_out: Dabs = ()
+
+
+class Drafting:
+    """What is planned on one CT before it is approved. ground: the patient as the protocol at
+    hand sorts him, None while that is not worked out."""
+
+    def __init__(self) -> None:
+        self.now = Drawn(PlanDraft(), shipped_protocol())
+        # How many CTs were opened: the same one may be opened again.
+        self.opened = 0
+        self._before: list[Drawn] = []
+        self._ground: Ground | None = None
+        self._proposals: tuple[Proposals, Drawn] | None = None
+
+    def begin(self) -> None:
+        """Another CT: nothing is drawn, the protocol stays."""
+        self.now = Drawn(PlanDraft(), self.now.protocol)
+        self._before, self._ground, self._proposals = [], None, None
+        self.opened += 1
+
+    @property
+    def ground(self) -> Ground | None:
+        """None also while it belongs to another protocol."""
+        ground = self._ground
+        return ground if ground is not None and ground.serves(self.now.protocol) else None
+
+    def forget_ground(self) -> None:
+        """The structures have changed: distances are to be worked out again."""
+        self._ground = None
+
+    def take_ground(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def redraft(self, draft: PlanDraft) -> None:
+        self._change(replace(self.now, draft=draft))
+
+    def use_protocol(self, protocol: Protocol) -> None:
+        self._change(replace(self.now, protocol=protocol))
+
+    def paint(self, dabs: Dabs) -> None:
+        """Keep more skin free, or less; SessionError when there is too much to keep."""
+        whole = (*self.now.keep_out, *dabs)
+        if len(whole) > MOST_DABS:
+            raise SessionError("too much is painted on the skin: clear it and use a larger brush")
+        self._change(replace(self.now, keep_out=whole))
+
+    def clear_paint(self) -> None:
+        if not self.now.keep_out:
+            raise SessionError("no skin is kept free")
+        self._change(replace(self.now, keep_out=()))
+
+    def restore_paint(self, dabs: Dabs) -> None:
+        """Take what was painted on this CT before; no change to undo."""
+        self._before = [replace(one, keep_out=dabs) for one in self._before]
+        self.now = replace(self.now, keep_out=dabs)
+
+    def undo(self) -> None:
+        if not self._before:
+            raise SessionError("nothing to undo")
+        self.now = self._before.pop()
+
+    @property
+    def proposed_before(self) -> bool:
+        """Whether paths were proposed for this CT: from then on they follow."""
+        return self._proposals is not None
+
+    def keep_proposals(
+        self, ground: Ground, proposals: Proposals, asked: Drawn | None = None
+    ) -> None:
+        """asked: what the search was for, when it may have changed since."""
+        self._ground, self._proposals = ground, (proposals, asked or self.now)
+
+    @property
+    def proposals(self) -> Proposals | None:
+        """What was proposed; None once target, protocol or skin kept free are others."""
+        target = self.now.draft.target_ct_mm
+        if self._proposals is None or self.ground is None or target is None:
+            return None
+        proposals, asked = self._proposals
+        same = asked.protocol is self.now.protocol and asked.keep_out is self.now.keep_out
+        return proposals if same and np.allclose(proposals.skin.target_ct_mm, target) else None
+
+    @property
+    def findings(self) -> Findings | None:
+        """The drafted path judged, or None until it has both ends."""
+        path, ground = self.now.draft.path, self.ground
+        if path is None:
+            return None
+        mask = None if ground is None else kept_out(self.now.keep_out, ground.skin)
+        return judge(path, ground, self.now.protocol, mask)
+
+    def _change(self, drawn: Drawn) -> None:
+        self._before.append(self.now)
+        self.now = drawn
