@@ -27,9 +27,9 @@ Pixels = Annotated[int, Field(ge=1, le=10_000)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 # The rates that NDI's COMM command knows.
 NdiBaud = Literal[9600, 14400, 19200, 38400, 57600, 115200, 230400, 921600, 1228739]
-# F1 is help, and letters work the console.
+# F1 is help, F6 goes to the next section of Plan, and letters work the console.
 PEDAL_KEYS = (
-    *(f"F{number}" for number in range(2, 25)),
+    *(f"F{number}" for number in range(2, 25) if number != 6),
     *("PageUp", "PageDown", "Home", "End", "Insert", "Pause", "ScrollLock"),
 )
 PedalBaud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
@@ -184,7 +184,7 @@ class PedalEntry(_Device):
 def _pedal_key(key: str) -> str:
     if key not in PEDAL_KEYS:
         raise ValueError(
-            f"'{key}' cannot be a pedal: take F2 to F24, {', '.join(PEDAL_KEYS[-7:-1])} or "
+            f"'{key}' cannot be a pedal: take F2 to F24 but F6, {', '.join(PEDAL_KEYS[-7:-1])} or "
             f"{PEDAL_KEYS[-1]}, which the console does not need"
         )
     return key
