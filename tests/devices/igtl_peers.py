@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -40,9 +41,14 @@ def build() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     policy = "-DCMAKE_POLICY_VERSION_MINIMUM=3.5"
-    run("cmake", "-S", str(SOURCES), "-B", str(BUILD), "-DCMAKE_BUILD_TYPE=Release", policy)
-    run("cmake", "--build", str(BUILD), "--parallel", "2")
-    done.touch()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # Two test processes may come at once: the second waits, and finds it built.
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            run("cmake", "-S", str(SOURCES), "-B", str(BUILD), "-DCMAKE_BUILD_TYPE=Release", policy)
+            run("cmake", "--build", str(BUILD), "--parallel", "2")
+            done.touch()
     return BUILD
 
 
