@@ -20,25 +20,12 @@ Row = tuple[str, str]
 
 def finish(title: str, rows: Iterable[Row], data: dict[str, Any], out: Path) -> int:
     """Write data, which says "accepted" and "reason", show rows, and return the exit code."""
-    write_json(out, data)
+    write_calibration(out, data)
     show(title, rows, out)
     if data["accepted"]:
         return ACCEPTED
     Console(soft_wrap=True).print(f"Refused: {escape(str(data['reason']))}")
     return REFUSED
-
-
-def write_json(out: Path, data: dict[str, Any]) -> None:
-    """Whole or not at all; CalibrationError when the place cannot be written to."""
-    write_calibration(out, data)
-
-
-def write_whole(out: Path, data: bytes) -> None:
-    """Whole or not at all; OSError when the place cannot be written to."""
-    part = out.with_name(f"{out.name}.part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(data)
-    part.replace(out)
 
 
 def show(title: str, rows: Iterable[Row], out: Path | None = None) -> None:

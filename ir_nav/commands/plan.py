@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ir_nav.commands.arguments import Point, point_mm
-from ir_nav.commands.outcome import ACCEPTED, REFUSED, show, write_whole
+from ir_nav.commands.outcome import ACCEPTED, REFUSED, show
 from ir_nav.planning import (
     Ground,
     NoPathError,
@@ -28,6 +28,7 @@ from ir_nav.planning import (
     shipped_protocol,
     shipped_protocols,
 )
+from ir_nav.whole_file import write_whole
 
 if TYPE_CHECKING:
     from ir_nav.imaging import LabelMap, Volume

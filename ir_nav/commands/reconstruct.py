@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from ir_nav.commands.outcome import show
 from ir_nav.geometry import FloatArray
-from ir_nav.tracking.calibration.result import CalibrationError
+from ir_nav.tracking.calibration.result import CalibrationError, first_fault
 
 Row = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Clip = tuple[int, int, int, int]
@@ -92,9 +92,7 @@ def _from_json(path: Path) -> FloatArray:
     except OSError as error:
         raise CalibrationError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise CalibrationError(f"{path}: {where}: {first['msg']}") from None
+        raise CalibrationError(f"{path}: {first_fault(error)}") from None
     if not file.accepted or file.probe_from_image is None:
         raise CalibrationError(f"{path}: this calibration was refused ({file.reason})")
     return np.array(file.probe_from_image)

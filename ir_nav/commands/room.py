@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ir_nav.commands.outcome import write_whole
 from ir_nav.commands.plus_export import calibration_transform, export_plus
 from ir_nav.commands.plus_import import ImportOptions, import_plus
 from ir_nav.session.device_entries import DeviceEntry
 from ir_nav.session.room import Room, RoomError, read_room
 from ir_nav.session.state import Role
+from ir_nav.whole_file import write_whole
 
 Commands = argparse._SubParsersAction
 

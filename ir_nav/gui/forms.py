@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
+    QAbstractItemView,
     QFrame,
     QGridLayout,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QTableWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -134,6 +137,42 @@ class Facts(QWidget):
         set_mood(shown, mood)
 
 
+def card_column(inside: QWidget) -> QVBoxLayout:
+    """The layout of cards beneath one another."""
+    inside.setObjectName("window")
+    column = QVBoxLayout(inside)
+    column.setContentsMargins(0, 0, 2, 0)
+    column.setSpacing(theme.GAP)
+    return column
+
+
+def scrolling(inside: QWidget) -> QScrollArea:
+    """Cards that scroll up and down where the screen is small."""
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    scroll.setWidget(inside)
+    return scroll
+
+
+def set_up_landmarks(table: QTableWidget, headings: list[str], header_px: int, row_px: int) -> None:
+    """A list of landmarks, a line each: read, chosen by row, never typed into."""
+    table.setHorizontalHeaderLabels(headings)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setShowGrid(False)
+    across, down = table.horizontalHeader(), table.verticalHeader()
+    if across is not None:
+        across.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        across.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        across.setFixedHeight(header_px)
+    if down is not None:
+        down.hide()
+        down.setDefaultSectionSize(row_px)
+
+
 class SideColumn(QWidget):
     """The panel column at the right of a page: scrolls on small screens, its foot stays."""
 
@@ -142,20 +181,11 @@ class SideColumn(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setFixedWidth(theme.SIDE_WIDTH)
         inside = QWidget()
-        inside.setObjectName("window")
-        self.column = QVBoxLayout(inside)
-        self.column.setContentsMargins(0, 0, 2, 0)
-        self.column.setSpacing(theme.GAP)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(inside)
+        self.column = card_column(inside)
         self._around = QVBoxLayout(self)
         self._around.setContentsMargins(0, 0, 0, 0)
         self._around.setSpacing(theme.GAP)
-        self._around.addWidget(scroll, 1)
+        self._around.addWidget(scrolling(inside), 1)
 
     def add(self, *widgets: QWidget) -> None:
         """Put widgets beneath one another."""

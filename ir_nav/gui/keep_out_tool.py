@@ -11,10 +11,10 @@ from PyQt6.QtGui import QPainter, QPen, QPolygonF
 from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.paint import draw_label
 from ir_nav.gui.slice_mouse import BrowsableSlice
-from ir_nav.gui.slice_tools import PlainTool, Pointer, SliceTools
+from ir_nav.gui.slice_tools import Pointer, SliceTools
 from ir_nav.gui.slice_view import SliceView
+from ir_nav.gui.stroke_tool import StrokeTool
 from ir_nav.imaging import BoolArray, Volume
 from ir_nav.session.errors import SessionError
 from ir_nav.session.keep_out import (
@@ -28,84 +28,45 @@ from ir_nav.session.keep_out import (
     stroke,
 )
 
-STEP = 1.25
 DOT_PX = 5.0
 ENDS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
-class KeepOutTool(PlainTool):
+class KeepOutTool(StrokeTool):
     """Drag over the skin to keep it free, with Shift to open it again; [ and ] change the size."""
 
     name = "Keep skin free"
-    cursor = Qt.CursorShape.CrossCursor
+    sizes_mm = (SMALLEST_MM, LARGEST_MM)
+    shift_words = "free to enter"
 
     def __init__(self, desk: Desk, tools: SliceTools) -> None:
+        super().__init__(tools, radius_mm=15.0)
         self._desk = desk
-        self._tools = tools
-        self._points: list[FloatArray] = []
-        self._erase = False
-        self._hover: tuple[SliceView, QPointF] | None = None
-        self.radius_mm = 15.0
 
     def press(self, pointer: Pointer) -> bool:
         if not pointer.left or self._desk.session.case.volume is None:
             return False
-        self._points, self._erase = [pointer.point_ct_mm], pointer.shift
-        self._hover = (pointer.view, pointer.at_px)
-        self._tools.repaint()
-        return True
+        return self.begin(pointer)
 
-    def move(self, pointer: Pointer) -> bool:
-        self._hover = (pointer.view, pointer.at_px)
-        drawing = bool(self._points) and pointer.held == Qt.MouseButton.LeftButton
-        if drawing:
-            self._points.append(pointer.point_ct_mm)
-        self._tools.repaint()
-        return drawing
-
-    def release(self, pointer: Pointer) -> bool:
-        if not self._points or not pointer.left:
-            return False
-        dabs = stroke(self._points, self.radius_mm, erase=self._erase)
-        self._points = []
+    def draw(self, points_ct_mm: list[FloatArray], erase: bool) -> None:
+        dabs = stroke(points_ct_mm, self.radius_mm, erase=erase)
         self._desk.attempt(lambda: self._desk.session.planning.paint(dabs), keep_banner=True)
-        self._tools.repaint()
-        return True
 
     def key(self, view: BrowsableSlice, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> bool:
-        steps = {Qt.Key.Key_BracketLeft: 1.0 / STEP, Qt.Key.Key_BracketRight: STEP}
-        if key in steps:
-            self.radius_mm = min(max(self.radius_mm * steps[key], SMALLEST_MM), LARGEST_MM)
-            self._tools.repaint()
-            return True
         if key in ENDS:
             self._tools.use(None)
             return True
-        return False
-
-    def leave(self) -> None:
-        self._points, self._hover = [], None
+        return super().key(view, key, modifiers)
 
     def paint(self, painter: QPainter, view: SliceView) -> None:
         radius = self.radius_mm / view.mm_per_px
         painter.setPen(Qt.PenStyle.NoPen)
-        tone = theme.TEXT_1 if self._erase and self._points else theme.DANGER_ZONE
-        painter.setBrush(theme.colour(tone, 0.35))
+        painter.setBrush(theme.colour(theme.TEXT_1 if self._erase else theme.DANGER_ZONE, 0.35))
         for point in self._points:
             at = view.to_view(point)
             if abs(float(at[2])) < self.radius_mm:
                 painter.drawEllipse(QPointF(at[0], at[1]), radius, radius)
-        if self._hover is None or self._hover[0] is not view:
-            return
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(theme.colour(theme.TEXT_1), 1.4))
-        painter.drawEllipse(self._hover[1], radius, radius)
-        beneath = QPointF(self._hover[1].x(), self._hover[1].y() + radius + 8.0)
-        words = f"{2.0 * self.radius_mm:.0f} mm · [ ] size · Shift: free to enter"
-        draw_label(
-            painter, beneath, words, px=theme.LEAST, name=theme.TEXT_1, plate=True,
-            anchor=(0.5, 0.0),
-        )  # fmt: skip
+        self.paint_rim(painter, view)
 
 
 class KeepOutLayer:

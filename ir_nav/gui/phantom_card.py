@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -17,7 +15,7 @@ from PyQt6.QtWidgets import (
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import PHANTOMS, ask_file
-from ir_nav.gui.forms import button, label
+from ir_nav.gui.forms import button, label, set_up_landmarks
 from ir_nav.gui.guided_card import GuidedCard, age_words, sentence
 from ir_nav.session.calibration_exchange import load_step, save_step
 from ir_nav.session.phantom_touching import PhantomTouching
@@ -177,21 +175,10 @@ class PhantomCard(GuidedCard):
         table = self._table
         table.setObjectName("landmarks")
         table.setAccessibleName("Landmarks of the phantom")
-        table.setHorizontalHeaderLabels(["Landmark", "State", "Residual"])
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        set_up_landmarks(table, ["Landmark", "State", "Residual"], HEADER_PX, ROW_PX)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
         table.setMinimumHeight(3 * ROW_PX)
-        across, down = table.horizontalHeader(), table.verticalHeader()
-        if across is not None:
-            across.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            across.setFixedHeight(HEADER_PX)
-            across.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        if down is not None:
-            down.hide()
-            down.setDefaultSectionSize(ROW_PX)
 
     def _show_table(self, touching: PhantomTouching | None) -> None:
         names = () if self._step.definition is None else self._step.definition.landmark_names

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from PyQt6.QtCore import QSettings, Qt, QTimer
+from PyQt6.QtCore import QSettings, QTimer
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QPushButton,
     QScrollArea,
@@ -20,7 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from ir_nav.gui import theme
-from ir_nav.gui.forms import button
+from ir_nav.gui.forms import button, card_column, scrolling
 
 REMEMBERED = "plan/section"
 TAB_GAP = 4
@@ -123,18 +122,9 @@ def _holding(sections: PlanSections, card: QWidget) -> str:
 
 def _scrolled(section: Section) -> QScrollArea:
     inside = QWidget()
-    inside.setObjectName("window")
-    column = QVBoxLayout(inside)
-    column.setContentsMargins(0, 0, 2, 0)
-    column.setSpacing(theme.GAP)
+    column = card_column(inside)
     for card in section.cards:
         column.addWidget(card)
     if not section.fills:
         column.addStretch(1)
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    scroll.setFrameShape(QFrame.Shape.NoFrame)
-    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    scroll.setWidget(inside)
-    return scroll
+    return scrolling(inside)

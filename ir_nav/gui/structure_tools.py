@@ -10,10 +10,10 @@ from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.notice import Mood
-from ir_nav.gui.paint import draw_label
 from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.gui.slice_tools import PlainTool, Pointer, SliceTools
 from ir_nav.gui.slice_view import SliceView
+from ir_nav.gui.stroke_tool import StrokeTool, draw_hint
 from ir_nav.gui.structure_desk import StructureDesk
 from ir_nav.gui.structure_outline import OutlineCache, stroke_outline
 from ir_nav.gui.worker import Progress
@@ -25,7 +25,6 @@ ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 LEAST_RADIUS_MM = 2.0
 MOST_RADIUS_MM = 60.0
 CLICK_RADIUS_MM = 10.0
-BRUSH_STEP = 1.25
 # Words stand where the click was, in slices that hold it.
 NEAR_MM = 3.0
 THRESHOLD_STEPS = {Qt.Key.Key_BracketLeft: -10.0, Qt.Key.Key_BracketRight: 10.0}
@@ -118,7 +117,7 @@ class LesionTool(PlainTool):
         voxel_ml = float(np.prod(volume.spacing_mm)) / 1000.0
         size = f"{np.count_nonzero(self._grown.part) * voxel_ml:.1f} ml"
         words = f"{self._radius_mm:.0f} mm · {size} · {KEEP_WORDS}"
-        _hint(painter, QPointF(middle.x(), middle.y() + radius + 8.0), words)
+        draw_hint(painter, QPointF(middle.x(), middle.y() + radius + 8.0), words)
 
     def _grow(self) -> None:
         volume = self._structures.volume
@@ -132,21 +131,17 @@ class LesionTool(PlainTool):
         self._tools.repaint()
 
 
-class BrushTool(PlainTool):
+class BrushTool(StrokeTool):
     """Paints into the chosen structure, takes away with Shift; [ and ] change its size."""
 
     name = "Brush"
-    cursor = Qt.CursorShape.CrossCursor
+    sizes_mm = (SMALLEST_MM, LARGEST_MM)
+    shift_words = "take away"
 
     def __init__(self, desk: Desk, structures: StructureDesk, tools: SliceTools) -> None:
+        super().__init__(tools, radius_mm=6.0)
         self._desk = desk
         self._structures = structures
-        self._tools = tools
-        self._points: list[FloatArray] = []
-        self._erase = False
-        self._hover: tuple[SliceView, QPointF] | None = None
-        self.radius_mm = 6.0
-        self.flat = False
 
     def press(self, pointer: Pointer) -> bool:
         if not pointer.left or self._structures.history is None:
@@ -154,63 +149,31 @@ class BrushTool(PlainTool):
         if pointer.shift and self._structures.selected_segment is None:
             self._desk.banner.say("Choose the structure to take away from", Mood.REFUSED)
             return True
-        self._points, self._erase = [pointer.point_ct_mm], pointer.shift
-        self._hover = (pointer.view, pointer.at_px)
-        self._tools.repaint()
-        return True
+        return self.begin(pointer)
 
-    def move(self, pointer: Pointer) -> bool:
-        self._hover = (pointer.view, pointer.at_px)
-        drawing = bool(self._points) and pointer.held == Qt.MouseButton.LeftButton
-        if drawing:
-            self._points.append(pointer.point_ct_mm)
-        self._tools.repaint()
-        return drawing
-
-    def release(self, pointer: Pointer) -> bool:
-        if not self._points or not pointer.left:
-            return False
-        points, self._points = np.array(self._points), []
-        normal = pointer.view.plane().ct_from_view[:3, 2] if self.flat else None
-        self._desk.attempt(lambda: self._draw(points, normal), keep_banner=True)
-        return True
-
-    def key(self, view: BrowsableSlice, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> bool:
-        steps = {Qt.Key.Key_BracketLeft: 1.0 / BRUSH_STEP, Qt.Key.Key_BracketRight: BRUSH_STEP}
-        if key in steps:
-            self.radius_mm = min(max(self.radius_mm * steps[key], SMALLEST_MM), LARGEST_MM)
-            self._tools.repaint()
-            return True
-        return False
-
-    def leave(self) -> None:
-        self._points, self._hover = [], None
+    def draw(self, points_ct_mm: list[FloatArray], erase: bool) -> None:
+        points = np.array(points_ct_mm)
+        self._desk.attempt(lambda: self._brush(points, erase), keep_banner=True)
 
     def paint(self, painter: QPainter, view: SliceView) -> None:
-        radius = self.radius_mm / view.mm_per_px
-        tone = theme.TEXT_1 if self._erase else self._colour()
         if self._points:
             seen = [view.to_view(point) for point in self._points]
             if max(abs(float(at[2])) for at in seen) < self.radius_mm:
                 path = QPainterPath(QPointF(seen[0][0], seen[0][1]))
                 for at in seen:
                     path.lineTo(QPointF(at[0] + 0.01, at[1]))
-                pen = QPen(theme.colour(tone, 0.4), 2.0 * radius)
+                tone = theme.TEXT_1 if self._erase else self._colour()
+                pen = QPen(theme.colour(tone, 0.4), 2.0 * self.radius_mm / view.mm_per_px)
                 pen.setCapStyle(Qt.PenCapStyle.RoundCap)
                 pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
                 painter.strokePath(path, pen)
-        if self._hover is not None and self._hover[0] is view:
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(theme.colour(theme.TEXT_1), 1.4))
-            painter.drawEllipse(self._hover[1], radius, radius)
-            beneath = QPointF(self._hover[1].x(), self._hover[1].y() + radius + 8.0)
-            _hint(painter, beneath, f"{2.0 * self.radius_mm:.0f} mm · [ ] size · Shift: take away")
+        self.paint_rim(painter, view)
 
     def _colour(self) -> str:
         segment = self._structures.selected_segment
         return theme.PLAN if segment is None else segment.colour
 
-    def _draw(self, points: FloatArray, normal: FloatArray | None) -> None:
+    def _brush(self, points: FloatArray, erase: bool) -> None:
         structures = self._structures
         if structures.history is None:
             return
@@ -219,18 +182,9 @@ class BrushTool(PlainTool):
             structures.add("lesion", theme.PLAN, (0, 0, 0), empty)
         segment = structures.selected_segment
         assert segment is not None
-        new = brushed(
-            structures.history.now,
-            segment,
-            points,
-            self.radius_mm,
-            erase=self._erase,
-            disc_normal_ct=normal,
-        )
-        what = "Take from" if self._erase else "Add to"
-        self._erase = False
+        new = brushed(structures.history.now, segment, points, self.radius_mm, erase=erase)
+        what = "Take from" if erase else "Add to"
         structures.change(f"{what} {segment.display_name}", new)
-        self._tools.repaint()
 
 
 class VesselTool(PlainTool):
@@ -293,7 +247,7 @@ class VesselTool(PlainTool):
             return
         limits = f"{self._found.low_hu:.0f} to {self._found.high_hu:.0f} HU"
         words = f"{limits} · [ ] threshold · {KEEP_WORDS}"
-        _hint(painter, QPointF(at[0], at[1] + 16.0), words)
+        draw_hint(painter, QPointF(at[0], at[1] + 16.0), words)
 
     def _follow(self, volume: Volume, seed: FloatArray, threshold_hu: float | None) -> None:
         def work(_: Progress) -> tuple[FloatArray, Vessels]:
@@ -313,7 +267,3 @@ class VesselTool(PlainTool):
                 Mood.REFUSED,
             )
         self._tools.repaint()
-
-
-def _hint(painter: QPainter, at: QPointF, words: str) -> None:
-    draw_label(painter, at, words, px=theme.LEAST, name=theme.TEXT_1, plate=True, anchor=(0.5, 0.0))

@@ -7,7 +7,6 @@ states its coordinate system, LPS or RAS, and LPS mm is written.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from ir_nav.geometry import LPS_FROM_RAS, FloatArray, split_offset, unit
 from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.plan import Plan
 from ir_nav.planning.plan_errors import PlanError, describe_faults
+from ir_nav.whole_file import write_whole
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
@@ -64,10 +64,8 @@ def write_markups(plan: Plan, path: Path) -> None:
         "@schema": SCHEMA,
         "markups": [_line(name, one) for name, one in zip(names, paths, strict=True)],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode("utf-8"))
 
 
 def read_markup_path(path: Path, *, target_first: bool = False) -> PlannedPath:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from ir_nav.planning.instruments import (
 )
 from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.plan_errors import PlanError, describe_faults
+from ir_nav.whole_file import write_whole
 
 __all__ = [
     "MIN_LENGTH_MM",
@@ -143,13 +143,10 @@ def content_hash(plan: Plan) -> str:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Write atomically: a crash leaves the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     document = json.loads(plan.model_dump_json(exclude={HASH}))
     document[HASH] = _hash_of(document)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, (text + "\n").encode("utf-8"))
 
 
 def load_plan(path: Path) -> Plan:

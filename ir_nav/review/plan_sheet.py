@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +32,7 @@ from ir_nav.planning.target_mask import TargetMask
 from ir_nav.review.sheet_drawing import INK, QUIET, CheckBox, Legend, Picture
 from ir_nav.review.sheet_rows import aim_rows, place_rows, record_rows, table_rows, two
 from ir_nav.review.sheet_views import STANDARD, Window, sheet_views
+from ir_nav.whole_file import write_whole
 
 SIDE_MM, TOP_MM, FOOT_MM = 15.0, 24.0, 15.0
 GAP_PT = 2.0 * mm
@@ -90,11 +90,8 @@ def write_plan_sheet(content: SheetContent, path: Path, paper: Paper = Paper.A4)
     width = size[0] - 2.0 * SIDE_MM * mm - 12.0
     dress = _dress(content, size)
     document.build(_story(content, width), onFirstPage=dress, onLaterPages=dress)
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data.getvalue())
-        os.replace(part, path)
+        write_whole(path, data.getvalue())
     except OSError as error:
         raise PlanError(f"{path}: cannot be written ({error.strerror})") from None
 

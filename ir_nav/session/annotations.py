@@ -27,6 +27,7 @@ from pydantic import (
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.geometry import FloatArray
 from ir_nav.session.errors import SessionError
+from ir_nav.whole_file import write_whole
 
 PointMm = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 MOST_ITEMS = 2_000
@@ -164,11 +165,8 @@ def file_of(folder: Path, ct_identity: str) -> Path:
 
 def save_annotations(document: AnnotationFile, path: Path) -> None:
     """Write atomically; SessionError says why it cannot be."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(document.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_whole(path, (document.model_dump_json(indent=1) + "\n").encode("utf-8"))
     except OSError as error:
         raise SessionError(
             f"the annotations cannot be written to {path} ({error.strerror}): "

@@ -14,15 +14,14 @@ from ir_nav.session.delay_run import (
 )
 from ir_nav.session.errors import SessionError
 from ir_nav.session.frame_tap import FrameTap
-from ir_nav.session.measured import AtHand, Measured
+from ir_nav.session.measured import AtHand, MeasuredHere
 from ir_nav.session.state import Role
 from ir_nav.tracking.calibration.calibration_file import CalibrationKind
 from ir_nav.tracking.calibration.delay import MIN_IMAGES, DelayCalibration, delay_json
 
 
-class DelayStep(Measured[DelayCalibration]):
-    """run: under way, or None. outcome: what was measured last, in use or refused; None where
-    nothing was, or a file was loaded since."""
+class DelayStep(MeasuredHere[DelayCalibration, DelayOutcome]):
+    """run: under way, or None."""
 
     kind = CalibrationKind.DELAY
     role = Role.PROBE
@@ -30,7 +29,6 @@ class DelayStep(Measured[DelayCalibration]):
     def __init__(self, at_hand: AtHand) -> None:
         super().__init__(at_hand)
         self.run: DelayRun | None = None
-        self.outcome: DelayOutcome | None = None
 
     @property
     def running(self) -> bool:
@@ -81,19 +79,6 @@ class DelayStep(Measured[DelayCalibration]):
         if self.run is not None and not self.run.finished:
             self.run.finish()
         self.run = None
-
-    def forget(self) -> None:
-        super().forget()
-        self.outcome = None
-
-    def undo(self) -> None:
-        super().undo()
-        self.outcome = None
-
-    def take(self, result: DelayCalibration, made_s: float, file: str | None = None) -> bool:
-        if file is not None:
-            self.outcome = None
-        return super().take(result, made_s, file)
 
     def advance(self, now_s: float) -> None:
         if self.run is not None:

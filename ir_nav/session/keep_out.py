@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +16,7 @@ from ir_nav.planning import describe_faults
 from ir_nav.planning.skin import Skin
 from ir_nav.session.annotations import PointMm, default_folder, file_of, point_mm
 from ir_nav.session.errors import SessionError
+from ir_nav.whole_file import write_whole
 
 SMALLEST_MM, LARGEST_MM = 3.0, 60.0
 MOST_DABS = 5_000
@@ -77,12 +77,9 @@ def keep_out_file(ct_identity: str, folder: Path | None = None) -> Path:
 
 def save_keep_out(dabs: Dabs, ct_identity: str, path: Path) -> None:
     """Write atomically; SessionError says why it cannot be."""
-    part = path.with_name(f"{path.name}.part")
     document = KeepOutFile(ct_identity=ct_identity, dabs=dabs)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(document.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_whole(path, (document.model_dump_json(indent=1) + "\n").encode("utf-8"))
     except OSError as error:
         raise SessionError(
             f"the skin kept free cannot be written to {path} ({error.strerror}): "

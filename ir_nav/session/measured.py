@@ -17,6 +17,7 @@ from ir_nav.session.streams import Streams
 from ir_nav.tracking.calibration.calibration_file import CalibrationKind, Result, stamped
 
 T = TypeVar("T", bound=Result)
+Outcome = TypeVar("Outcome")
 
 # Each left-out sample has a line of its own there: in the log their number is enough.
 LISTS = ("rejected", "rejected_validation")
@@ -141,3 +142,28 @@ class Measured(Generic[T]):
             if name in data:
                 data[name] = len(data[name])
         self.at_hand.journal.note(EventKind.CALIBRATION, text, calibration=str(self.kind), **data)
+
+
+class MeasuredHere(Measured[T], Generic[T, Outcome]):
+    """A calibration that keeps what it was worked out from, for its picture.
+
+    outcome: what was measured last, in use or refused; None where nothing was, or a file was
+    loaded since.
+    """
+
+    def __init__(self, at_hand: AtHand) -> None:
+        super().__init__(at_hand)
+        self.outcome: Outcome | None = None
+
+    def forget(self) -> None:
+        super().forget()
+        self.outcome = None
+
+    def undo(self) -> None:
+        super().undo()
+        self.outcome = None
+
+    def take(self, result: T, made_s: float, file: str | None = None) -> bool:
+        if file is not None:
+            self.outcome = None
+        return super().take(result, made_s, file)

@@ -11,7 +11,7 @@ from ir_nav.geometry import FloatArray, rigid_inverse
 from ir_nav.session.delay_step import DelayStep
 from ir_nav.session.errors import SessionError
 from ir_nav.session.frame_tap import FrameTap, PosePairing
-from ir_nav.session.measured import AtHand, Measured
+from ir_nav.session.measured import AtHand, MeasuredHere
 from ir_nav.session.phantom_step import PhantomStep
 from ir_nav.session.probe_sweep import (
     ProbeOutcome,
@@ -34,9 +34,8 @@ from ir_nav.tracking.calibration.probe_result import (
 Search = Callable[[], tuple[SearchedFrame, ...]]
 
 
-class ProbeStep(Measured[ProbeCalibration]):
-    """sweep: under way, or None. outcome: what was measured last, in use or refused; None where
-    nothing was, or a file was loaded since. typed_mm_per_px: scale that the user stated."""
+class ProbeStep(MeasuredHere[ProbeCalibration, ProbeOutcome]):
+    """sweep: under way, or None. typed_mm_per_px: scale that the user stated."""
 
     kind = CalibrationKind.PROBE
     role = Role.PROBE
@@ -44,7 +43,6 @@ class ProbeStep(Measured[ProbeCalibration]):
     def __init__(self, at_hand: AtHand, phantom: PhantomStep, delay: DelayStep) -> None:
         super().__init__(at_hand)
         self.sweep: ProbeSweep | None = None
-        self.outcome: ProbeOutcome | None = None
         self.typed_mm_per_px: float | None = None
         self._phantom = phantom
         self._delay = delay
@@ -140,19 +138,6 @@ class ProbeStep(Measured[ProbeCalibration]):
         if self.sweep is not None:
             self.sweep.finish()
         self.sweep = None
-
-    def forget(self) -> None:
-        super().forget()
-        self.outcome = None
-
-    def undo(self) -> None:
-        super().undo()
-        self.outcome = None
-
-    def take(self, result: ProbeCalibration, made_s: float, file: str | None = None) -> bool:
-        if file is not None:
-            self.outcome = None
-        return super().take(result, made_s, file)
 
     def advance(self, now_s: float) -> None:
         if self.sweep is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
-    QAbstractItemView,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -15,7 +13,7 @@ from PyQt6.QtWidgets import (
 from ir_nav.geometry import FloatArray, read_only
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, SideColumn, button, label, set_mood
+from ir_nav.gui.forms import Card, SideColumn, button, label, set_mood, set_up_landmarks
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.scene_records import Mark, MarkState, Overlays
@@ -86,21 +84,8 @@ class RegisterPage(Page):
         table = self._table
         table.setObjectName("fiducials")
         table.setAccessibleName("Fiducials")
-        table.setHorizontalHeaderLabels(["Fiducial", "State", "Residual"])
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setShowGrid(False)
+        set_up_landmarks(table, ["Fiducial", "State", "Residual"], header_px=38, row_px=34)
         table.setMinimumHeight(150)
-        for header, stretch in ((table.horizontalHeader(), True), (table.verticalHeader(), False)):
-            if header is not None and stretch:
-                header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-                header.setDefaultAlignment(
-                    Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-                )
-                header.setFixedHeight(38)
-            elif header is not None:
-                header.hide()
-                header.setDefaultSectionSize(34)
         header = table.horizontalHeader()
         if header is not None:
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)

@@ -32,6 +32,7 @@ from ir_nav.imaging.segmentation.segments import (
 )
 from ir_nav.imaging.structures import Structure
 from ir_nav.imaging.volume import BoolArray, Volume, spacing_of
+from ir_nav.whole_file import write_whole
 
 COLUMNS = ("id", "structure", "colour", "origin", "layer")
 ENDING = ".nii.gz"
@@ -197,9 +198,7 @@ def _table_path(path: Path) -> Path:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".part-{path.name}")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise ImagingError(f"{path}: cannot be written ({error.strerror})") from None

@@ -22,7 +22,13 @@ from ir_nav.tracking.calibration.probe_result import (
     ProbeCalibration,
     ProbeMethod,
 )
-from ir_nav.tracking.calibration.result import CalibrationError, ErrorStatistics, Rejection
+from ir_nav.tracking.calibration.result import (
+    CalibrationError,
+    ErrorStatistics,
+    Rejection,
+    first_fault,
+)
+from ir_nav.whole_file import write_whole
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # Tips further from their sensor than this were measured in another unit.
@@ -158,9 +164,7 @@ def read_calibration(path: Path) -> CalibrationFile:
     try:
         return _parsed(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise CalibrationError(f"{path}: {where}: {first['msg']}") from None
+        raise CalibrationError(f"{path}: {first_fault(error)}") from None
     except CalibrationError as error:
         raise CalibrationError(f"{path}: {error}") from None
 
@@ -168,11 +172,8 @@ def read_calibration(path: Path) -> CalibrationFile:
 def write_calibration(path: Path, document: dict[str, Any]) -> None:
     """Whole or not at all; CalibrationError when the place cannot be written to."""
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text.encode("utf-8"))
     except OSError as error:
         raise CalibrationError(f"{path}: cannot be written ({error.strerror})") from None
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ir_nav.geometry import FloatArray, read_only, rigidity_fault
-from ir_nav.tracking.calibration.result import CalibrationError
+from ir_nav.tracking.calibration.result import CalibrationError, first_fault
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MIN_PATTERNS = 2
@@ -106,9 +106,7 @@ def read_phantom(path: Path) -> Phantom:
             return _checked(_from_plus(text))
         return _checked(_PhantomFile.model_validate_json(text))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise CalibrationError(f"{path}: {where}: {first['msg']}") from None
+        raise CalibrationError(f"{path}: {first_fault(error)}") from None
     except CalibrationError as error:
         raise CalibrationError(f"{path}: {error}") from None
 
