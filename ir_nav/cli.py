@@ -22,11 +22,13 @@ from ir_nav.commands.pacs import add_pacs
 from ir_nav.commands.plan import add_plan
 from ir_nav.commands.plan_documents import add_plan_documents
 from ir_nav.commands.reconstruct import add_reconstruct
+from ir_nav.commands.register import add_register
 from ir_nav.commands.room import add_room
 from ir_nav.commands.segment import add_segment
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
 from ir_nav.recording import LogError, read_log
+from ir_nav.registration import RegistrationError
 from ir_nav.review import Review, review, write_report
 from ir_nav.session.errors import SessionError
 from ir_nav.session.publish_address import PublishAddress, read_address
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         ImagingError,
         LogError,
         PlanError,
+        RegistrationError,
         RoomError,
         SessionError,
     ) as error:
@@ -76,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add_plan(commands)
     add_plan_documents(commands)
     add_reconstruct(commands)
+    add_register(commands)
     add_room(commands)
     add_segment(commands)
     add_pacs(commands)

@@ -1,0 +1,1 @@
+"""CT to fluoro: the projector, the C-arm's geometry, the search."""

@@ -1,0 +1,105 @@
+"""Registrations as files: where a search begins, and what it found. LPS mm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from ir_nav.geometry import FloatArray, read_only, rigid_inverse, rigidity_fault
+from ir_nav.registration.errors import RegistrationError
+from ir_nav.registration.registration import Method, Registration
+from ir_nav.whole_file import write_whole
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+Row = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+Matrix = Annotated[list[Row], Field(min_length=4, max_length=4)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Start(BaseModel):
+    """An init file, or the result of another registration: other keys are let be."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    format: Literal[1] = 1
+    ct_from_reference: Matrix | None = None
+    world_from_ct: Matrix | None = None
+    accepted: bool = True
+    reason: str = ""
+
+
+def read_start(path: Path) -> FloatArray:
+    """(4, 4) ct_from_reference of a JSON file with that key, or with `world_from_ct`.
+
+    Raises RegistrationError for a file that cannot be read, is no rigid matrix, has both keys or
+    neither, or holds a registration that was refused.
+    """
+    start = parsed(path, _Start)
+    if (start.ct_from_reference is None) == (start.world_from_ct is None):
+        raise RegistrationError(
+            f"{path}: give one of ct_from_reference and world_from_ct, a 4x4 matrix in mm"
+        )
+    if not start.accepted:
+        raise RegistrationError(f"{path}: holds a registration that was refused: {start.reason}")
+    key = "ct_from_reference" if start.world_from_ct is None else "world_from_ct"
+    matrix = np.array(start.ct_from_reference or start.world_from_ct)
+    fault = rigidity_fault(matrix)
+    if fault is not None:
+        raise RegistrationError(f"{path}: {key}: {fault}")
+    return read_only(matrix if start.world_from_ct is None else rigid_inverse(matrix))
+
+
+def parsed(path: Path, model: type[Model]) -> Model:
+    """A small JSON file as `model`; RegistrationError names the file, the key and the fault."""
+    try:
+        data = path.read_bytes()[: MAX_FILE_BYTES + 1]
+    except OSError as error:
+        raise RegistrationError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise RegistrationError(f"{path}: too large for a registration's file")
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise RegistrationError(f"{path}: {where}: {first['msg']}") from None
+
+
+def registration_json(found: Registration) -> dict[str, Any]:
+    """A registration as its file states it: `world_from_ct` of fluoro, else `ct_from_reference`."""
+    ct_from_reference = found.ct_from_reference.matrix
+    place = (
+        {"world_from_ct": rigid_inverse(ct_from_reference).tolist()}
+        if found.method is Method.FLUORO
+        else {"ct_from_reference": ct_from_reference.tolist()}
+    )
+    return {
+        "format": 1,
+        **place,
+        "method": str(found.method),
+        "inputs": list(found.inputs),
+        "residuals": [
+            {"name": one.name, "value": one.value, "unit": one.unit} for one in found.residuals
+        ],
+        "covariance": found.covariance.tolist(),
+        "about_ct_mm": found.about_ct_mm.tolist(),
+        "predicted_tre_mm": found.tre_mm(found.about_ct_mm),
+        "confidence": found.confidence,
+        "evaluations": found.evaluations,
+        "seconds": found.seconds,
+        "created_s": found.created_s,
+        "accepted": found.accepted,
+        "reason": found.reason,
+    }
+
+
+def write_registration(path: Path, document: dict[str, Any]) -> None:
+    """Write the file whole or not at all; RegistrationError when it cannot be written."""
+    try:
+        write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
+    except OSError as error:
+        raise RegistrationError(f"{path}: cannot be written ({error.strerror})") from None

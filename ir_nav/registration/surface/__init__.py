@@ -1,0 +1,1 @@
+"""CT to points swiped on skin or bone."""

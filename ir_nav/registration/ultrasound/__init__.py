@@ -1,0 +1,1 @@
+"""CT to ultrasound: the simulated frame, the similarity of a sweep, the search."""
