@@ -27,6 +27,7 @@ class ApprovalCard(Card):
         self._ground = ground
         self._adding = False
         self._asked_of: Drawn | None = None
+        self._withdrawn: str | None = None
         self._question = label("", "note", name="approval_question")
         self._approve = button("approve_plan", "Approve path", self.approve, kind="primary")
         self._add = button("add_needle", "Add needle", self.add_needle)
@@ -53,6 +54,7 @@ class ApprovalCard(Card):
     def follow(self) -> None:
         """Offer the next needle of an ablation; a question about another path is dropped."""
         session = self._desk.session
+        self._say_withdrawn(session.plan_watch.withdrawn)
         if self._asked_of is not None and self._asked_of is not session.planning.now:
             self._show_question("")
         plan, most = session.plan, session.protocol.insertions
@@ -124,6 +126,15 @@ class ApprovalCard(Card):
             done = f"{len(session.plan.paths)} needles now" if self._adding and session.plan else ""
             self._desk.banner.say(done or "This path is the plan now", Mood.DONE)
         self.follow()
+
+    def _say_withdrawn(self, reason: str | None) -> None:
+        if reason == self._withdrawn:
+            return
+        self._withdrawn = reason
+        if reason is not None:
+            self._desk.banner.say(
+                f"The approved path is not followed any more. {reason}", Mood.REFUSED
+            )
 
     def _show_question(self, words: str) -> None:
         asking = bool(words)

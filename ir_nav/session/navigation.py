@@ -72,6 +72,7 @@ class Inputs:
     streams: Streams | None
     devices: tuple[DeviceStatus, ...]
     plan: Plan | None
+    plan_withdrawn: str | None
     needle: ToolCalibration
     stylus: ToolCalibration
     registration: LandmarkRegistration | None
@@ -169,6 +170,8 @@ def _refusal(
             return Refusal(absence(tool), _CURES[tool.state].format(name=tool.name.lower()))
     if inputs.plan is None:
         return Refusal("no plan", "Approve a path in Plan")
+    if inputs.plan_withdrawn is not None:
+        return Refusal("plan not allowed any more", f"In Plan: {inputs.plan_withdrawn}")
     missing = inputs.needle.missing()
     if missing is not None:
         return Refusal("needle not calibrated", f"In Set up: {missing}")

@@ -36,6 +36,7 @@ from ir_nav.session.errors import SessionError
 from ir_nav.session.journal import Journal, default_log_path
 from ir_nav.session.measured import AtHand
 from ir_nav.session.navigation import Inputs, navigate
+from ir_nav.session.plan_watch import PlanWatch
 from ir_nav.session.publishing import Publisher
 from ir_nav.session.registering import Registering
 from ir_nav.session.room import Room, read_room
@@ -62,6 +63,7 @@ class Session:
         self.planning = Drafting()
         self.plan: Plan | None = None
         self.journal = Journal(clock)
+        self.plan_watch = PlanWatch(self.journal)
         self.connection = Connection(clock, self.journal, lambda: self.plan)
         self.tools = ToolCalibrations(
             clock,
@@ -96,6 +98,7 @@ class Session:
         self.case = Case(volume, labels, fiducials)
         self.planning.begin()
         self.plan, self.marked = None, False
+        self.plan_watch.forget()
         self.registering.forget()
         self.journal.note(EventKind.CASE, "CT opened", ct_identity=volume.identity)
 
@@ -308,10 +311,12 @@ class Session:
         self._breath.watch(streams, now_s)
         self.scanner.advance(now_s)
         self.registering.landmarks.watch(now_s)
+        self.plan_watch.judge(self.plan, self.ground, self.protocol)
         state = navigate(self._inputs(now_s), now_s)
         self.journal.shown(state)
         self.journal.watch_quality(streams, now_s)
-        self.publisher.show(state, self.plan)
+        allowed = self.plan_watch.withdrawn is None
+        self.publisher.show(state, self.plan if allowed else None)
         return state
 
     def close(self) -> None:
@@ -328,6 +333,7 @@ class Session:
             self.connection.streams,
             self.connection.statuses(now_s),
             self.plan,
+            self.plan_watch.withdrawn,
             self.tools.needle,
             self.tools.stylus,
             self.registering.registration,
@@ -385,6 +391,7 @@ class Session:
     def _follow(self, plan: Plan) -> None:
         """Guide along a plan."""
         self.plan = plan
+        self.plan_watch.forget()
         self._log_plan(plan)
         self.registering.judge_anew()
 

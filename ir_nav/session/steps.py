@@ -55,6 +55,10 @@ def _plan_refusal(session: Session) -> Refusal | None:
 def _guide_refusal(session: Session) -> Refusal | None:
     if session.plan is None:
         return Refusal("no path is approved", "Approve a path in Plan")
+    if session.plan_watch.withdrawn is not None:
+        return Refusal(
+            "the approved path is not allowed any more", f"In Plan: {session.plan_watch.withdrawn}"
+        )
     if session.connection.streams is None:
         return Refusal("no device is connected", "Open a room file and connect in Set up")
     missing = session.tools.needle.missing()
@@ -69,7 +73,7 @@ def done(step: Step, session: Session) -> bool:
     """Whether a step has given what the next ones need."""
     return {
         Step.PATIENT: session.case.volume is not None,
-        Step.PLAN: session.plan is not None,
+        Step.PLAN: session.plan is not None and session.plan_watch.withdrawn is None,
         Step.SET_UP: session.tools.needle.tool_from_tip is not None
         and session.tools.stylus.tool_from_tip is not None,
         Step.REGISTER: session.registering.registration is not None,
@@ -84,6 +88,8 @@ def summary(step: Step, session: Session) -> str:
     if step is Step.PATIENT and volume is not None:
         return volume.description.study_date or "CT open"
     if step is Step.PLAN and plan is not None:
+        if session.plan_watch.withdrawn is not None:
+            return "Path not allowed any more"
         return f"{plan.path.length_mm:.0f} mm path"
     if step is Step.SET_UP:
         if session.tools.collection is not None:

@@ -57,8 +57,8 @@ def planned(volume: Volume, labels: LabelMap, seed: int) -> Patient:
 
 
 def real() -> Patient:
-    volume = read_volume(data_path("ct", "chest_LIDC-IDRI-0001_2mm.nii.gz"))
-    path = data_path("ct", "chest_LIDC-IDRI-0001_2mm_labels.nii.gz")
+    volume = read_volume(data_path("ct", "chest_LIDC-IDRI-0001_dicom.zip"))
+    path = data_path("ct", "chest_LIDC-IDRI-0001_labels.nii.gz")
     names = data_path("ct", "chest_LIDC-IDRI-0001_labels.csv")
     return planned(volume, read_labels(path, names, like=volume), 12)
 
@@ -151,7 +151,7 @@ def test_where_a_margin_would_have_to_give_that_margin_is_enough(patient: Patien
         for target, answer in zip(patient.targets, patient.answers, strict=True)
         if isinstance(answer, NoPathError) and answer.relief is not None
     ]
-    for target, refusal in refusals[:12]:
+    for target, refusal in refusals[:6]:
         relief = refusal.relief
         assert relief is not None
         known = next(s for s in patient.ground.structures.known if s.name == relief.structure)

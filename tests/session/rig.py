@@ -157,6 +157,7 @@ class Rig:
             "streams": self.streams,
             "devices": (),
             "plan": plan(),
+            "plan_withdrawn": None,
             "needle": calibration(NEEDLE_TIP, True),
             "stylus": calibration(STYLUS_TIP, False),
             "registration": registration(),

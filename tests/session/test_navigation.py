@@ -106,6 +106,9 @@ def test_reasons_come_gravest_first_and_one_at_a_time(rig: Rig) -> None:
     rig.send(Role.REFERENCE, TRACKER_FROM_REFERENCE, NOW_S)
     assert reason() == "no plan"
     del parts["plan"]
+    parts["plan_withdrawn"] = "3.0 mm to Aorta, at least 5 mm is needed"
+    assert reason() == "plan not allowed any more"
+    del parts["plan_withdrawn"]
     assert reason() == "needle not calibrated"
     del parts["needle"]
     assert reason() == "not registered"

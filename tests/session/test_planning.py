@@ -25,6 +25,7 @@ from ir_nav.session.keep_out import (
     stroke,
 )
 from ir_nav.session.session import Session
+from ir_nav.session.steps import Step, done, refusal
 
 NAMES = {1: "rib_right_7", 5: "liver", 6: "aorta", 7: "colon", 8: "spleen", 9: "spinal_cord"}
 # A rib in front of half of the liver.
@@ -289,3 +290,39 @@ def test_a_device_that_would_break_a_limit_at_its_deepest_is_refused(volume: Vol
     with pytest.raises(SessionError, match=r"mm to Aorta, at least 5 mm"):
         session.use_instrument(instrument_of(fired, plan.path.length_mm))
     assert session.plan is plan
+
+
+def test_a_plan_is_withdrawn_when_a_structure_found_since_forbids_it(
+    volume: Volume, tmp_path: Path
+) -> None:
+    session = measured(volume)
+    log = tmp_path / "a.irlog"
+    session.start_log(log)
+    session.set_entry(FREE)
+    plan = session.approve_plan()
+    session.tick(1.0)
+    assert session.plan_watch.withdrawn is None
+    assert done(Step.PLAN, session)
+    numbers = labels(volume).voxels.copy()
+    # A vessel on the way, found after the path was approved.
+    numbers[38:42, 20:24, 42:46] = 6
+    session.set_labels(LabelMap(numbers, volume.ct_from_voxel, NAMES))
+    session.tick(2.0)
+    assert session.plan_watch.withdrawn is None  # not measured yet
+    session.planning.take_ground(prepare(volume, session.case.labels, session.protocol))
+    session.tick(3.0)
+    assert session.plan is plan
+    assert "Aorta" in (session.plan_watch.withdrawn or "")
+    assert not done(Step.PLAN, session)
+    refused = refusal(Step.GUIDE, session)
+    assert refused is not None
+    assert "not allowed any more" in refused.reason
+    # The vessel was a mistake.
+    session.set_labels(labels(volume))
+    session.planning.take_ground(prepare(volume, session.case.labels, session.protocol))
+    session.tick(4.0)
+    assert session.plan_watch.withdrawn is None
+    session.close()
+    notes = [one.text for one in read_log(log).events if one.kind is EventKind.NOTE]
+    assert sum("plan not allowed any more" in words for words in notes) == 1
+    assert sum("plan allowed again" in words for words in notes) == 1
