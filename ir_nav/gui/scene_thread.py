@@ -122,13 +122,14 @@ class SceneThread:
             number += 1
             reduction = detail.after(spent * 1e3)
             marks = request.overlays.marks
-            places = scene.places([mark.point_ct_mm for mark in marks])
+            lens = scene.lens()
+            places = lens.places([mark.point_ct_mm for mark in marks])
             names = tuple(
                 (float(x), float(y), mark.name) for (x, y), mark in zip(places, marks, strict=True)
             )
             with self._ready:
                 self._picture = ScenePicture(
-                    request.owner, pixels, spent * 1e3, number, request.camera, names
+                    request.owner, pixels, spent * 1e3, number, request.camera, names, lens
                 )
                 self._ready.wait_for(
                     lambda: self._stopping, max(FASTEST_S - spent, spent / SHARE - spent, 0.0)

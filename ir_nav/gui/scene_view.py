@@ -9,7 +9,14 @@ from ir_nav.gui import theme
 from ir_nav.gui.paint import draw_label, opaque_image
 from ir_nav.gui.picture import Picture
 from ir_nav.gui.scene_records import Overlays
-from ir_nav.gui.scene_request import Camera, ScenePicture, SceneRequest, Surface, VolumeLook
+from ir_nav.gui.scene_request import (
+    Camera,
+    Lens,
+    ScenePicture,
+    SceneRequest,
+    Surface,
+    VolumeLook,
+)
 from ir_nav.gui.scene_thread import SceneThread
 from ir_nav.imaging import Volume
 
@@ -39,6 +46,11 @@ class SceneView(Picture):
     def shows(self) -> bool:
         """Whether there is a picture yet."""
         return self._picture is not None
+
+    @property
+    def lens(self) -> Lens | None:
+        """How the picture on the screen was taken."""
+        return None if self._picture is None else self._picture.lens
 
     def set_surfaces(self, surfaces: tuple[Surface, ...]) -> None:
         """Show these meshes from now on."""

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PyQt6.QtGui import QColor
 
-from ir_nav.geometry import FloatArray
+from ir_nav.geometry import read_only
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import MarkState, Overlays
-from ir_nav.gui.scene_request import Camera, SceneRequest, Surface, VolumeLook
+from ir_nav.gui.scene_request import Camera, Lens, SceneRequest, Surface, VolumeLook
 from ir_nav.gui.scene_volume import dress, reach_of, volume_actor
 from ir_nav.imaging import Mesh, Volume
 
@@ -68,9 +68,8 @@ class VtkScene:
         picture[..., 3] = 255
         return picture
 
-    def places(self, points_ct_mm: ArrayLike) -> FloatArray:
-        """(n, 2) where points (n, 3) lie in the last picture, as parts of its width and height
-        from the upper left corner."""
+    def lens(self) -> Lens:
+        """How the last picture was taken."""
         lens = self._renderer.GetActiveCamera()
         matrix = lens.GetCompositeProjectionTransformMatrix(
             self._renderer.GetTiledAspectRatio(), -1.0, 1.0
@@ -78,10 +77,7 @@ class VtkScene:
         projection = np.array(
             [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]
         )
-        points = np.asarray(points_ct_mm, dtype=np.float64).reshape(-1, 3)
-        clip = np.column_stack([points, np.ones(len(points))]) @ projection.T
-        flat = clip[:, :2] / clip[:, 3:]
-        return np.column_stack([(flat[:, 0] + 1.0) / 2.0, (1.0 - flat[:, 1]) / 2.0])
+        return Lens(read_only(projection), read_only(lens.GetPosition()))
 
     def close(self) -> None:
         """Free the context on the thread that made it."""
@@ -131,7 +127,8 @@ class VtkScene:
             self._renderer.AddActor(actor)
 
     def _aim(self, camera: Camera, overlays: Overlays) -> None:
-        focus = self._focus if overlays.target_ct_mm is None else overlays.target_ct_mm
+        aimed_at = self._focus if overlays.target_ct_mm is None else overlays.target_ct_mm
+        focus = aimed_at if camera.focus_ct_mm is None else camera.focus_ct_mm
         lens = self._renderer.GetActiveCamera()
         lens.SetViewAngle(30.0)
         distance = self._reach_mm / np.tan(np.radians(15.0)) / max(camera.zoom, 0.05) * 0.72

@@ -22,7 +22,7 @@ from ir_nav.imaging.balls import (
 )
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.kernels import cross_skin
-from ir_nav.imaging.volume import BoolArray, Volume
+from ir_nav.imaging.volume import BoolArray, Volume, sample
 
 SKIN_HU = -300.0
 AIR_HU = -1000
@@ -98,6 +98,34 @@ def skin_crossings(
     slopes = np.ascontiguousarray(directions @ matrix[:3, :3].T)
     travelled_mm = cross_skin(volume.voxels, body, apply(matrix, start), slopes, SKIN_HU)
     return np.asarray(start + travelled_mm[:, None] * directions)
+
+
+def skin_facing(
+    volume: Volume, body: BoolArray, from_ct_mm: ArrayLike, towards_dir: ArrayLike
+) -> FloatArray | None:
+    """(3,) `ct` mm where a ray from outside first meets the body; None where it meets none.
+
+    The mask (k, j, i) tells where that is; the CT number rising through -300 HU places it below
+    voxel size. The image's cut faces are not skin: a ray that comes in through one meets none.
+    """
+    start, step_mm = np.asarray(from_ct_mm, dtype=np.float64), 0.5 * min(volume.spacing_mm)
+    direction = unit(towards_dir)
+    matrix, top = volume.voxel_from_ct, np.array(volume.voxels.shape[::-1]) - 1.0
+    origin, slope = apply(matrix, start), matrix[:3, :3] @ direction
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.sort([(0.0 - origin) / slope, (top - origin) / slope], axis=0)
+    first, last = max(float(np.nanmax(ends[0])), 0.0), float(np.nanmin(ends[1]))
+    if not first < last:
+        return None
+    steps_mm = np.arange(first, last, step_mm)
+    i, j, k = np.rint(origin + steps_mm[:, None] * slope).astype(np.int64).T
+    met = np.flatnonzero(body[k, j, i])
+    if not len(met) or met[0] == 0:
+        return None
+    near_mm = steps_mm[met[0]] + np.arange(-2.0 * step_mm, 2.0 * step_mm, 0.1)
+    dense = np.flatnonzero(sample(volume, start + near_mm[:, None] * direction) >= SKIN_HU)
+    at_mm = near_mm[dense[0]] if len(dense) else steps_mm[met[0]]
+    return np.asarray(start + at_mm * direction)
 
 
 def _strides(volume: Volume) -> tuple[int, int, int]:

@@ -20,6 +20,7 @@ from ir_nav.imaging import (
     surface,
 )
 from ir_nav.imaging.labels import LabelMap
+from ir_nav.imaging.skin import skin_facing
 from tests.imaging.phantom import rotation
 
 SPACING_MM = np.array([1.0, 1.0, 2.5])
@@ -169,3 +170,25 @@ def test_structures_smaller_than_a_cell_still_have_a_surface() -> None:
 def test_no_surface_at_that_level() -> None:
     with pytest.raises(ImagingError, match="no surface"):
         surface(np.zeros((5, 5, 5), np.float32), np.eye(4), 10.0)
+
+
+def test_a_ray_from_outside_meets_the_skin_below_voxel_size() -> None:
+    volume = patient()
+    body = body_mask(volume)
+    middle = to_ct(volume, (*CENTRE_MM, 20.0))
+    for angle in np.radians([-170.0, -95.0, -40.0, 5.0, 160.0]):
+        eye = to_ct(volume, (*(CENTRE_MM + 400.0 * np.array([np.cos(angle), np.sin(angle)])), 22.0))
+        met = skin_facing(volume, body, eye, middle - eye)
+        assert met is not None
+        assert abs(off_skin_mm(volume, met[None])[0]) < 0.3
+        assert np.linalg.norm(met - eye) < np.linalg.norm(middle - eye), "the near side"
+
+
+def test_a_ray_that_passes_the_body_or_comes_through_a_cut_meets_no_skin() -> None:
+    volume = patient()
+    body = body_mask(volume)
+    beside = to_ct(volume, (-200.0, 3.0, 20.0))
+    assert skin_facing(volume, body, beside, to_ct(volume, (300.0, 3.0, 20.0)) - beside) is None
+    above = to_ct(volume, (*CENTRE_MM, 200.0))
+    assert skin_facing(volume, body, above, to_ct(volume, (*CENTRE_MM, 0.0)) - above) is None
+    assert skin_facing(volume, body, above, above - to_ct(volume, (*CENTRE_MM, 0.0))) is None

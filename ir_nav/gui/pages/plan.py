@@ -20,13 +20,13 @@ from ir_nav.gui.pages.base import Page, gap_margins
 from ir_nav.gui.plan_export_card import PlanExportCard
 from ir_nav.gui.plan_facts import FACTS, limits_state, needle_state, path_state, plan_facts
 from ir_nav.gui.plan_ground import GroundWatch
+from ir_nav.gui.plan_scene import PlanScene
 from ir_nav.gui.plan_sections import PlanSections, Section
 from ir_nav.gui.points_card import PointsCard
 from ir_nav.gui.proposals_card import LimitList, ProposalsCard
 from ir_nav.gui.reading_bar import ReadingBar
 from ir_nav.gui.scene_records import Handle, Overlays
 from ir_nav.gui.scene_request import Surface
-from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.skin_quality import painted_skin
 from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.gui.slice_tools import SliceTools
@@ -51,7 +51,7 @@ class PlanPage(Page):
         self.axial = BrowsableSlice("CT axial", field_mm=320.0)
         self.along = BrowsableSlice("Along the path", field_mm=240.0)
         self.down = BrowsableSlice("Down the path", "at the target", field_mm=240.0)
-        self.scene = SceneView(desk.scene)
+        self.scene = PlanScene(desk.scene)
         self.slices = (self.axial, self.along, self.down)
         self.tools = SliceTools(self.slices)
         self.ground = GroundWatch(desk)
@@ -87,6 +87,7 @@ class PlanPage(Page):
             view.set_draggable(True)
             view.point_picked.connect(self._pick)
             view.handle_dragged.connect(self._move)
+        self.scene.handle_dragged.connect(self._move)
 
     def _build(self) -> None:
         grid = QGridLayout()
@@ -143,6 +144,7 @@ class PlanPage(Page):
                 self._drawn = None
         self.structures.follow(self.desk.look.images)
         self.kept_free.follow()
+        self.scene.set_outline(self.desk.look.outline)
         self.ground.follow()
         self._paint_skin()
         seen = (self._drawn, self._ground, self._surfaces)
@@ -187,6 +189,7 @@ class PlanPage(Page):
         self.points.show_placing(self._placing)
         for view in self.slices:
             view.set_picking(self._placing is not None)
+        self.scene.set_placing(self._placing)
 
     def propose(self) -> None:
         """Search for a path to the target on the worker."""
