@@ -14,6 +14,7 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QComboBox, QLineEdit, QListWidget, QToolButton, QWidget
 
 from ir_nav.gui.main_window import MainWindow
+from ir_nav.gui.pages.patient import PatientPage
 from ir_nav.gui.pages.plan import PlanPage
 from ir_nav.gui.reading_links import crossing
 from ir_nav.gui.reading_settings import SLABS, read_hanging, slab_words
@@ -294,7 +295,18 @@ def test_an_mr_gets_a_window_of_its_own(page: PlanPage, desk: Desk) -> None:
     width, level = page.axial.window_level_hu
     assert (width, level) == pytest.approx(auto_window(mr))
     assert (width, level) == pytest.approx((985.0, 702.0), abs=25.0)
+    patient = desk.window.pages[Step.PATIENT]
+    assert isinstance(patient, PatientPage)
+    assert desk.window.go(Step.PATIENT)
+    desk.window.tick()
+    assert [view.accessibleName() for view in patient.slices] == [
+        "MR axial",
+        "MR coronal",
+        "MR sagittal",
+    ]
     desk.open("blake2b:a CT again")
+    assert desk.window.go(Step.PLAN)
+    desk.window.tick()
     assert page.axial.window_level_hu == (400.0, 40.0)
     assert page.desk.window_level_hu() == (400.0, 40.0)
 

@@ -92,8 +92,16 @@ class PatientPage(Page):
 
     def show_state(self, state: NavigationState) -> None:
         if self.follow_case(self.slices, self.scene):
+            self._name_slices()
             self._show_case(self.session.case)
         self.scene.show_overlays(self._overlays)
+
+    def _name_slices(self) -> None:
+        """By what the open image is: an MR is no CT."""
+        volume = self.session.case.volume
+        kind = "CT" if volume is None else volume.description.modality or "CT"
+        for view, plane in zip(self.slices, StandardView, strict=True):
+            view.set_title(f"{kind} {plane}", view.note)
 
     def open_file(self) -> None:
         """Ask for a CT file."""
