@@ -15,6 +15,7 @@ from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.archive import ArchiveError, DeidentifyError
 from ir_nav.commands.arguments import point_mm
 from ir_nav.commands.calibrate import add_calibrate
+from ir_nav.commands.carm import add_carm
 from ir_nav.commands.deidentify import add_deidentify
 from ir_nav.commands.images import add_images
 from ir_nav.commands.outcome import show
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_review(commands)
     _add_replay(commands)
     add_calibrate(commands)
+    add_carm(commands)
     add_images(commands)
     add_plan(commands)
     add_plan_documents(commands)
