@@ -14,7 +14,9 @@ from hw_mocks.breath import Breath
 from hw_mocks.placement import Placement
 from ir_nav.geometry import FloatArray
 
-NEEDLE, STYLUS, PROBE = "needle", "stylus", "probe"
+NEEDLE, STYLUS, PROBE, CARM = "needle", "stylus", "probe", "carm"
+MOST_ORBIT_DEG = 100.0
+ORBIT_DEG_PER_S = 25.0
 HOLD_LIMIT_S = 25.0
 
 
@@ -54,6 +56,7 @@ class Operator:
     at: dict[str, Placement] = field(init=False)
     follows: dict[str, bool] = field(init=False)
     probe_tilt_deg: float = field(init=False, default=0.0)
+    carm_orbit_deg: float = field(init=False, default=0.0)
     covered_until_s: float = field(init=False, default=0.0)
     path: tuple[FloatArray, FloatArray] | None = field(init=False, default=None)
     _queue: deque[Act] = field(init=False, default_factory=deque)
@@ -76,6 +79,7 @@ class Operator:
             "pivot stylus": lambda: self._pivot(STYLUS),
             "touch fiducials": self._touch,
             "sweep": self._sweep,
+            "turn C-arm": lambda: self._orbit(request),
             "insert": lambda: self._insert(request),
             "withdraw": self._withdraw,
             "rest": self._rest,
@@ -89,6 +93,11 @@ class Operator:
             self._queue.clear()
             self._running = None
         self._queue.extend(acts[wanted]())
+
+    @property
+    def carm_turns(self) -> bool:
+        """Whether the C-arm is on its way: no X-rays until it stands."""
+        return self._running is not None and self._running.act.tool == CARM
 
     def step(self, now_s: float, elapsed_s: float, breath: Breath) -> None:
         """Move on by `elapsed_s`."""
@@ -117,6 +126,9 @@ class Operator:
         placement = act.place(elapsed_s)
         if act.tool == PROBE:
             self.probe_tilt_deg = placement.roll_deg
+            return
+        if act.tool == CARM:
+            self.carm_orbit_deg = placement.roll_deg
             return
         self.at[act.tool] = placement
         self.follows[act.tool] = act.follows_tissue
@@ -164,6 +176,18 @@ class Operator:
             return Placement.at(np.zeros(3), HUB_UP, angle)
 
         return [Act(PROBE, 6.0, tilt, starts="sweeping", says="done: sweep")]
+
+    def _orbit(self, request: dict[str, object]) -> list[Act]:
+        orbit = request.get("orbit_deg")
+        if not isinstance(orbit, int | float) or not abs(orbit) <= MOST_ORBIT_DEG:
+            raise RequestError(f"turn C-arm needs orbit_deg: within {MOST_ORBIT_DEG:g} degrees")
+        start, end = (
+            Placement.at(np.zeros(3), HUB_UP, angle)
+            for angle in (self.carm_orbit_deg, float(orbit))
+        )
+        duration_s = max(abs(float(orbit) - self.carm_orbit_deg) / ORBIT_DEG_PER_S, 0.5)
+        course = Course(start, ((duration_s, end),))
+        return [Act(CARM, duration_s, course, starts="turning C-arm", says="done: turn C-arm")]
 
     def _insert(self, request: dict[str, object]) -> list[Act]:
         entry, target = (_point(request, key) for key in ("entry_ct_mm", "target_ct_mm"))

@@ -188,25 +188,25 @@ class _Scanner:
 
 
 class _CArm:
-    """The C-arm, standing still."""
+    """The C-arm: says with each frame where it stands, and has no X-rays while it turns."""
 
     def __init__(self, room: SimulatedRoom) -> None:
         self._room = room
         self._renderer = XRayRenderer(room.world.anatomy, CARM, room.world.parameters.seed)
 
     def frame(self, elapsed_s: float) -> None:
-        scene = self._room.world.scene
-        pixels = self._renderer.render(
-            self._room.world.carm_from_rest, scene.motion, scene.needle_shape
-        )
-        self._room.server("Fluoro").send_image(
-            "Fluoro", pixels, np.eye(4), timestamp_s=scene.time_s
-        )
+        world, server = self._room.world, self._room.server("Fluoro")
+        if world.operator.carm_turns:
+            return
+        scene, carm_from_rest = world.scene, world.carm_from_rest
+        pixels = self._renderer.render(carm_from_rest, scene.motion, scene.needle_shape)
+        tracker_from_carm = world.tracker_from_rest @ rigid_inverse(carm_from_rest)
+        server.send_pose("CArmToTracker", tracker_from_carm, timestamp_s=scene.time_s)
+        server.send_image("Fluoro", pixels, np.eye(4), timestamp_s=scene.time_s)
 
 
 def room_toml(tracker: list[str], ports: dict[str, int], patient: Patient, world: World) -> str:
     """The room file's text. tracker: the lines of its device."""
-    tracker_from_carm = world.tracker_from_rest @ rigid_inverse(world.carm_from_rest)
     probe_from_image = PROBE_FROM_FACE @ ULTRASOUND.image_mm_from_px
     lines = ["format = 1", 'name = "Simulated room"', 'source = "simulated"', *tracker]
     for name in SERVERS[:2]:
@@ -222,6 +222,12 @@ def room_toml(tracker: list[str], ports: dict[str, int], patient: Patient, world
         ]
     lines += [
         "",
+        "[[tools]]",
+        'role = "carm"',
+        'name = "C-arm"',
+        'device = "Fluoro"',
+        'transform = "CArmToTracker"',
+        "",
         "[ultrasound]",
         'device = "Ultrasound"',
         'image = "Ultrasound"',
@@ -235,7 +241,6 @@ def room_toml(tracker: list[str], ports: dict[str, int], patient: Patient, world
         f"pixel_mm = {list(CARM.pixel_mm)}",
         f"size_px = {list(CARM.size_px)}",
         f"principal_px = {list(CARM.principal_px)}",
-        f"tracker_from_carm = {_numbers(tracker_from_carm)}",
         "",
         "[operator]",
         'host = "127.0.0.1"',

@@ -76,9 +76,13 @@ def reference_on_skin(skin: Skin, focus_mm: FloatArray) -> FloatArray:
     raise AnatomyError("no skin in front of the focus to stick the reference on")
 
 
-def carm_from_rest(focus_mm: FloatArray) -> FloatArray:
-    """Frontal view, source in front: columns to the patient's left, rows to the feet."""
-    rotation = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+def carm_from_rest(focus_mm: FloatArray, orbit_deg: float = 0.0) -> FloatArray:
+    """Frontal view, source in front: columns to the patient's left, rows to the feet.
+
+    orbit_deg: turned about the patient's long axis through the focus, the source to the left.
+    """
+    frontal = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    rotation = frontal @ rotation_from_vector(np.radians([0.0, 0.0, -orbit_deg]))
     return rigid(rotation, -rotation @ focus_mm + np.array([0.0, 0.0, SOURCE_TO_PATIENT_MM]))
 
 

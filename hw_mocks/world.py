@@ -80,7 +80,6 @@ class World:
     stylus: Tool = field(init=False)
     tracker_from_rest: FloatArray = field(init=False)
     rest_from_reference: FloatArray = field(init=False)
-    carm_from_rest: FloatArray = field(init=False)
     _skin: Skin = field(init=False)
     _contact: Contact = field(init=False)
     _lock: Lock = field(init=False, default_factory=Lock)
@@ -93,12 +92,16 @@ class World:
         self.stylus = odd_tool(generator, STYLUS_LENGTH_MM)
         self.tracker_from_rest = tracker_from_rest(generator, self.focus_mm)
         self.rest_from_reference = reference_on_skin(self._skin, self.focus_mm)
-        self.carm_from_rest = carm_from_rest(self.focus_mm)
         self.breath = Breath(self.parameters.breathing_mm)
         site = lay_out(self._skin, self.fiducials_mm, self.focus_mm)
         parameters = self.parameters
         self.operator = Operator(site, parameters.pace, parameters.tremor_mm, self.announce)
         self._contact = acoustic_window(self._skin, self.focus_mm, None)
+
+    @property
+    def carm_from_rest(self) -> FloatArray:
+        """(4, 4) mm, where the C-arm is now."""
+        return carm_from_rest(self.focus_mm, self.operator.carm_orbit_deg)
 
     @property
     def scene(self) -> Scene:
