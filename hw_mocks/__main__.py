@@ -67,6 +67,7 @@ def _world(patient: Patient, options: argparse.Namespace) -> World:
         dropouts_per_min=options.dropouts_per_min,
         breathing_mm=options.breathing_mm,
         tremor_mm=options.tremor_mm,
+        skin_slip_mm=options.skin_slip_mm,
         pace=options.pace,
     )
     return World(
@@ -97,6 +98,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--dropouts-per-min", type=_not_negative, default=defaults.dropouts_per_min)
     add("--breathing-mm", type=_not_negative, default=defaults.breathing_mm)
     add("--tremor-mm", type=_not_negative, default=defaults.tremor_mm)
+    add("--skin-slip-mm", type=_not_negative, default=defaults.skin_slip_mm)
     add("--pace", type=float, default=1.0, help="above 1 the operator works faster")
     add("--cache", type=Path, default=user_cache_path("ir-nav"), help="where the torso is kept")
     add("--while-parent", type=int, help="stop when this process has ended")

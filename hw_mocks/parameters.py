@@ -15,7 +15,8 @@ class RoomParameters:
     tracker_noise_mm: rms of the position error of a tool over three axes; the orientation's
     follows from markers spread over 80 mm. tracker_delay_s: from measurement to sending.
     dropouts_per_min: of the needle, each 0.1 to 0.4 s. tremor_mm: of the operator's hand.
-    pace: above 1 the operator works faster.
+    skin_slip_mm: rms, by how far the skin and each marker on it lie elsewhere than in the CT, half
+    of it alike for all: patients are laid down anew. pace: above 1 the operator works faster.
     """
 
     seed: int = 1
@@ -24,6 +25,7 @@ class RoomParameters:
     dropouts_per_min: float = 0.5
     breathing_mm: float = 8.0
     tremor_mm: float = 0.15
+    skin_slip_mm: float = 0.0
     tracker_hz: float = 60.0
     ultrasound_hz: float = 20.0
     fluoro_hz: float = 7.5

@@ -64,6 +64,23 @@ def lay_out(skin: Skin, fiducials_mm: FloatArray, focus_mm: FloatArray) -> Site:
     )
 
 
+def slipped(
+    skin: Skin, fiducials_mm: FloatArray, slip_mm: float, generator: np.random.Generator
+) -> FloatArray:
+    """(n, 3) where markers lie on the patient that the CT shows at `fiducials_mm` (n, 3): moved
+    along the skin by slip_mm rms, half of the variance alike for all."""
+    if slip_mm <= 0.0:
+        return fiducials_mm
+    deviation = slip_mm / 2.0  # of two axes along the skin, and two equal parts
+    alike = generator.normal(0.0, deviation, 3)
+    moved = []
+    for point in fiducials_mm:
+        normal = skin.normal(point)
+        step = alike + generator.normal(0.0, deviation, 3)
+        moved.append(point + step - np.dot(step, normal) * normal)
+    return np.array(moved)
+
+
 def reference_on_skin(skin: Skin, focus_mm: FloatArray) -> FloatArray:
     """Pose (4, 4) of the reference body, stuck on the skin in front and towards the midline."""
     for outward in ((0.55, -0.8, 0.25), (0.3, -1.0, 0.0), (0.0, -1.0, 0.0), (0.5, -1.0, 0.4)):

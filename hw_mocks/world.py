@@ -20,6 +20,7 @@ from hw_mocks.site import (
     carm_from_rest,
     lay_out,
     reference_on_skin,
+    slipped,
     tracker_from_rest,
 )
 from hw_mocks.skin import skin_mask
@@ -93,8 +94,10 @@ class World:
         self.tracker_from_rest = tracker_from_rest(generator, self.focus_mm)
         self.rest_from_reference = reference_on_skin(self._skin, self.focus_mm)
         self.breath = Breath(self.parameters.breathing_mm)
-        site = lay_out(self._skin, self.fiducials_mm, self.focus_mm)
         parameters = self.parameters
+        slip = np.random.default_rng(parameters.seed + 17)
+        touched = slipped(self._skin, self.fiducials_mm, parameters.skin_slip_mm, slip)
+        site = lay_out(self._skin, touched, self.focus_mm)
         self.operator = Operator(site, parameters.pace, parameters.tremor_mm, self.announce)
         self._contact = acoustic_window(self._skin, self.focus_mm, None)
 

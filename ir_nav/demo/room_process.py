@@ -31,6 +31,7 @@ class RoomOptions:
     pace: float = 1.0
     tracker_noise_mm: float | None = None
     breathing_mm: float | None = None
+    skin_slip_mm: float | None = None
     ct: Path | None = None
     labels: Path | None = None
     label_names: Path | None = None
@@ -41,6 +42,7 @@ class RoomOptions:
         for name, value in (
             ("--tracker-noise-mm", self.tracker_noise_mm),
             ("--breathing-mm", self.breathing_mm),
+            ("--skin-slip-mm", self.skin_slip_mm),
             ("--ct", self.ct),
             ("--labels", self.labels),
             ("--label-names", self.label_names),
