@@ -21,6 +21,7 @@ from ir_nav.imaging import (
     read_labels,
     read_volume,
 )
+from ir_nav.planning.aim import aim_of
 from ir_nav.planning.catalogue import (
     AblationDevice,
     Device,
@@ -117,8 +118,18 @@ def _sheet(options: argparse.Namespace) -> int:
     if protocol is None:
         content = SheetContent(plan, volume, instrument_findings(plan, target), (), target)
     else:
+        aim = aim_of(plan, labels, protocol)
+        if not options.target:
+            target = aim.target
         findings = plan_findings(prepare(volume, labels, protocol), protocol, plan, target)
-        content = SheetContent(plan, volume, findings, protocol.checklist, target)
+        content = SheetContent(
+            plan,
+            volume,
+            findings,
+            protocol.checklist,
+            target,
+            aimed_at=options.target or aim.words,
+        )
     write_plan_sheet(content, options.out, Paper(options.paper))
     _done(plan, options.out)
     return 0

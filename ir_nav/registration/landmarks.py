@@ -2,52 +2,69 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import f as f_distribution
 
-from ir_nav.geometry import FloatArray, Frame, GeometryError, Transform, fit_points, read_only
+from ir_nav.geometry import (
+    FloatArray,
+    Frame,
+    GeometryError,
+    PointFit,
+    Transform,
+    apply,
+    fit_points,
+    read_only,
+)
+from ir_nav.geometry.anisotropic_fit import checked_covariances, fit_points_anisotropic
+from ir_nav.registration.registration import Method, Registration, Residual
+from ir_nav.registration.tre import motion_covariance
 
-GOOD_TRE_MM = 5.0
-MAX_TRE_MM = 15.0
 # Below this every point agrees perfectly, which no touched landmark does: nothing was moved,
 # or the points were copied.
 MIN_FRE_MM = 1e-6
+# Three points leave three residuals' worth of freedom: they fit nearly anything.
+THREE_POINTS_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LandmarkRegistration:
-    """Rigid `ct_from_reference` from n landmarks, and its errors.
+class LandmarkFit:
+    """A registration by n landmarks and what speaks for and against each of them.
 
-    residuals_mm (n,): distance at each landmark, in the order of `names`. fre_mm: their rms.
-    points_ct_mm (n, 3): where the landmarks are in the CT. created_s: Unix time.
+    names, points_ct_mm (n, 3), points_reference_mm (n, 3): the landmarks that were fitted.
+    residuals_mm (n,): distance at each landmark in the fit of all.
+    left_out_mm (n,): distance at each landmark of the fit without it; NaN where the others
+    determine none. chances (n,): how likely a misfit as large as this is for a point that was
+    measured like the others; NaN as left_out_mm.
     """
 
-    ct_from_reference: Transform
+    registration: Registration
     names: tuple[str, ...]
-    residuals_mm: FloatArray
-    fre_mm: float
     points_ct_mm: FloatArray
-    created_s: float
+    points_reference_mm: FloatArray
+    residuals_mm: FloatArray
+    left_out_mm: FloatArray
+    chances: FloatArray
+
+    @property
+    def fre_mm(self) -> float:
+        """Root mean square of the residuals, mm."""
+        return float(np.sqrt(np.mean(self.residuals_mm**2)))
 
     @property
     def fle_mm(self) -> float:
         """Landmark localisation error estimated from FRE, rms: FRE^2 = (1 - 2/n) FLE^2."""
-        count = len(self.residuals_mm)
-        return self.fre_mm / float(np.sqrt(1.0 - 2.0 / count))
+        return self.fre_mm / float(np.sqrt(1.0 - 2.0 / len(self.names)))
 
-    def tre_mm(self, point_ct_mm: ArrayLike) -> float:
-        """Target registration error predicted at a point (3,) in `ct`, rms mm.
-
-        Fitzpatrick, West and Maurer 1998, eq. 46, isotropic equal errors.
-        """
-        return self.fle_mm * tre_over_fle(self.points_ct_mm, point_ct_mm)
-
-    def worst(self) -> tuple[str, float]:
-        """Name and residual in mm of the landmark that fits worst."""
-        index = int(np.argmax(self.residuals_mm))
-        return self.names[index], float(self.residuals_mm[index])
+    def worst(self) -> int:
+        """Index of the landmark that agrees least with the others; with three, the largest
+        residual. A far landmark pulls the fit to itself: its residual alone may look well."""
+        if np.isfinite(self.chances).all():
+            return int(np.argmin(self.chances))
+        return int(np.argmax(self.residuals_mm))
 
 
 def register_landmarks(
@@ -55,42 +72,112 @@ def register_landmarks(
     points_ct_mm: ArrayLike,
     points_reference_mm: ArrayLike,
     created_s: float,
-) -> LandmarkRegistration:
+    *,
+    covariances_reference_mm2: ArrayLike | None = None,
+    about_ct_mm: ArrayLike | None = None,
+) -> LandmarkFit:
     """Fit touched points (n, 3) in `reference` to the CT's (n, 3), mm.
 
-    Raises GeometryError for fewer than three points, points on a line, a name too many or too
-    few, or a fit without any residual.
+    covariances_reference_mm2: (n, 3, 3) of the touched points, where they are not alike: only
+    their ratios count. Their common scale is estimated from the residuals with 3n - 6 degrees of
+    freedom, so that the predicted error is that of Fitzpatrick 1998 for equal isotropic errors.
+    about_ct_mm: (3,) what the covariance is stated about, by default the middle of the landmarks.
+    Raises GeometryError for fewer than three points, points on a line, two points of one name, a
+    name too many or too few, or a fit without any residual.
     """
-    points_ct = read_only(points_ct_mm)
+    began = time.perf_counter()
+    points_ct, points_reference = read_only(points_ct_mm), read_only(points_reference_mm)
     if len(names) != len(points_ct):
         raise GeometryError(f"{len(names)} names for {len(points_ct)} points")
-    fit = fit_points(points_reference_mm, points_ct)
+    if len(set(names)) != len(names):
+        raise GeometryError("two landmarks have the same name")
+    shapes = (
+        np.broadcast_to(np.eye(3), (len(names), 3, 3))
+        if covariances_reference_mm2 is None
+        else checked_covariances(covariances_reference_mm2, len(names))
+    )
+    alike = covariances_reference_mm2 is None
+    fit = _fit(points_reference, points_ct, shapes, alike)
     if len(points_ct) > 3 and fit.rms_mm < MIN_FRE_MM:
         raise GeometryError("every point fits without any residual: touch the points again")
-    return LandmarkRegistration(
+    left_out_mm, chances = _left_out(points_reference, points_ct, shapes, alike, fit)
+    about = points_ct.mean(axis=0) if about_ct_mm is None else about_ct_mm
+    spread = _in_ct(fit, shapes)
+    variance = _misfit(fit, points_reference, points_ct, shapes) / (3 * len(names) - 6)
+    registration = Registration(
+        Method.LANDMARKS,
         Transform(Frame.CT, Frame.REFERENCE, fit.matrix),
-        names,
-        fit.residuals_mm,
-        fit.rms_mm,
-        points_ct,
+        tuple(Residual(name, float(mm)) for name, mm in zip(names, fit.residuals_mm, strict=True)),
+        variance * motion_covariance(points_ct, spread, about),
+        read_only(about),
+        _confidence(chances),
+        1,
+        time.perf_counter() - began,
         created_s,
+        accepted=True,
+        inputs=tuple(f"landmark {name}" for name in names),
+    )
+    return LandmarkFit(
+        registration,
+        names,
+        points_ct,
+        points_reference,
+        fit.residuals_mm,
+        read_only(left_out_mm),
+        read_only(chances),
     )
 
 
-def tre_over_fle(landmarks_mm: ArrayLike, target_mm: ArrayLike) -> float:
-    """Predicted rms TRE at a target (3,) for a localisation error of 1 mm rms.
+def _fit(source: FloatArray, target: FloatArray, shapes: FloatArray, alike: bool) -> PointFit:
+    return fit_points(source, target) if alike else fit_points_anisotropic(source, target, shapes)
 
-    <TRE^2> = <FLE^2>/n (1 + 1/3 sum_k d_k^2 / f_k^2), d_k the target's and f_k the landmarks'
-    rms distance from the k-th principal axis (Fitzpatrick 1998).
+
+def _in_ct(fit: PointFit, shapes: FloatArray) -> FloatArray:
+    """Covariances (n, 3, 3) turned into CT axes."""
+    rotation = fit.matrix[:3, :3]
+    turned: FloatArray = rotation @ shapes @ rotation.T
+    return turned
+
+
+def _misfit(fit: PointFit, source: FloatArray, target: FloatArray, shapes: FloatArray) -> float:
+    """Sum of the squared residuals over their covariances."""
+    off = apply(fit.matrix, source) - target
+    return float(
+        np.einsum("ni,ni->", off, np.linalg.solve(_in_ct(fit, shapes), off[..., None])[..., 0])
+    )
+
+
+def _left_out(
+    source: FloatArray, target: FloatArray, shapes: FloatArray, alike: bool, whole: PointFit
+) -> tuple[FloatArray, FloatArray]:
+    """What is left at each point by the fit of the others (n,), mm, and how likely that is (n,).
+
+    The drop of the weighted misfit when a point is left out, over what the others leave, follows
+    F(3, 3n - 9): the external studentised residual of regression (Cook and Weisberg 1982).
     """
-    points = np.asarray(landmarks_mm, dtype=np.float64)
-    centred = points - points.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred)
-    landmark_axes = centred @ axes.T
-    target_axes = axes @ (np.asarray(target_mm, dtype=np.float64) - points.mean(axis=0))
-    total = 0.0
-    for k in range(3):
-        others = [axis for axis in range(3) if axis != k]
-        spread = float(np.mean(np.sum(landmark_axes[:, others] ** 2, axis=1)))
-        total += float(np.sum(target_axes[others] ** 2)) / max(spread, 1e-9)
-    return float(np.sqrt((1.0 + total / 3.0) / len(points)))
+    count = len(source)
+    left_out, chances = np.full(count, np.nan), np.full(count, np.nan)
+    if count < 4:
+        return left_out, chances
+    total = _misfit(whole, source, target, shapes)
+    freedom = 3 * count - 9
+    for index in range(count):
+        kept = np.arange(count) != index
+        try:
+            fit = _fit(source[kept], target[kept], shapes[kept], alike)
+        except GeometryError:
+            continue  # the others lie on one line
+        left_out[index] = float(np.linalg.norm(apply(fit.matrix, source[index]) - target[index]))
+        rest = _misfit(fit, source[kept], target[kept], shapes[kept])
+        ratio = max(total - rest, 0.0) / 3.0 / max(rest / freedom, 1e-12)
+        chances[index] = float(f_distribution.sf(ratio, 3, freedom))
+    return left_out, chances
+
+
+def _confidence(chances: FloatArray) -> float:
+    """How likely the worst point's misfit is by chance alone, looked for among all of them
+    (Bonferroni); a half where points are too few to check one another."""
+    known = chances[np.isfinite(chances)]
+    if not len(known):
+        return THREE_POINTS_CONFIDENCE
+    return float(min(1.0, len(known) * known.min()))

@@ -12,7 +12,7 @@ from platformdirs import user_data_path
 
 from ir_nav.guidance import BreathingModel
 from ir_nav.recording import Event, EventKind, NeedleLog, Shown
-from ir_nav.registration import LandmarkRegistration
+from ir_nav.registration import Registration
 from ir_nav.session.collection import Collection, ToolCalibration
 from ir_nav.session.state import NavigationState, Role
 from ir_nav.session.streams import Streams
@@ -103,15 +103,20 @@ class Journal:
             observed_s=model.observed_s,
         )
 
-    def registration(self, registration: LandmarkRegistration, tre_mm: float) -> None:
+    def registration(self, found: Registration, tre_mm: float, how: str = "accepted") -> None:
         self.note(
             EventKind.REGISTRATION,
-            f"accepted, {tre_mm:.1f} mm predicted at the target",
-            fre_mm=registration.fre_mm,
+            f"{how}, {tre_mm:.1f} mm predicted at the target",
+            method=str(found.method),
+            fre_mm=found.residual_rms_mm,
             tre_predicted_mm=tre_mm,
-            residuals_mm=[float(value) for value in registration.residuals_mm],
-            names=list(registration.names),
-            ct_from_reference=registration.ct_from_reference.matrix.tolist(),
+            residuals_mm=[one.value for one in found.residuals if one.unit == "mm"],
+            names=[one.name for one in found.residuals if one.unit == "mm"],
+            ct_from_reference=found.ct_from_reference.matrix.tolist(),
+            covariance=found.covariance.tolist(),
+            about_ct_mm=found.about_ct_mm.tolist(),
+            confidence=found.confidence,
+            inputs=list(found.inputs),
         )
 
     def no_fit(self, reason: str) -> None:

@@ -21,9 +21,9 @@ from ir_nav.geometry import (
 )
 from ir_nav.guidance import BreathingModel, ErrorBudget, Guidance, guide
 from ir_nav.planning import Plan
-from ir_nav.registration import LandmarkRegistration
+from ir_nav.registration import Registration
 from ir_nav.session.collection import ToolCalibration
-from ir_nav.session.room import Room, UltrasoundEntry
+from ir_nav.session.room import FluoroEntry, Room, UltrasoundEntry
 from ir_nav.session.scanner_use import ScannerUse
 from ir_nav.session.state import (
     BreathingState,
@@ -53,6 +53,7 @@ _FRAMES = {
     Role.STYLUS: Frame.STYLUS,
     Role.REFERENCE: Frame.REFERENCE,
     Role.PROBE: Frame.PROBE,
+    Role.CARM: Frame.CARM,
 }
 
 _CURES = {
@@ -75,9 +76,11 @@ class Inputs:
     plan_withdrawn: str | None
     needle: ToolCalibration
     stylus: ToolCalibration
-    registration: LandmarkRegistration | None
+    registration: Registration | None
     breathing: BreathingModel | None
     scanner: ScannerUse = AS_IN_ROOM
+    # Why guidance goes by no registration any more.
+    expired: str | None = None
 
 
 def navigate(inputs: Inputs, now_s: float) -> NavigationState:
@@ -176,7 +179,8 @@ def _refusal(
     if missing is not None:
         return Refusal("needle not calibrated", f"In Set up: {missing}")
     if inputs.registration is None:
-        return Refusal("not registered", "Touch the fiducials in Register")
+        words = "not registered" if inputs.expired is None else f"not registered: {inputs.expired}"
+        return Refusal(words, "Touch the fiducials in Register")
     if breathing is None:
         return Refusal("breathing not watched yet", "Wait while the reference is watched")
     if not breathing.inside:
@@ -362,7 +366,7 @@ def _fluoro(room: Room, streams: Streams, tree: FrameTree, now_s: float) -> Fluo
     rate_hz = streams.fluoro.rate_hz(now_s)
     for frame in frames:
         try:
-            carm_from_ct = _carm_from_ct(entry.tracker_from_carm, streams, tree, frame, now_s)
+            carm_from_ct = _carm_from_ct(entry, streams, tree, frame, now_s)
         except FrameError as error:
             reason = reason or str(error)
             continue
@@ -373,15 +377,23 @@ def _fluoro(room: Room, streams: Streams, tree: FrameTree, now_s: float) -> Fluo
 
 
 def _carm_from_ct(
-    tracker_from_carm: tuple[tuple[float, ...], ...],
-    streams: Streams,
-    tree: FrameTree,
-    frame: ImageSample,
-    now_s: float,
+    entry: FluoroEntry, streams: Streams, tree: FrameTree, frame: ImageSample, now_s: float
 ) -> Transform:
     ct_from_reference = tree.transform(Frame.CT, Frame.REFERENCE, now_s)
     tracker_from_reference = Transform(
         Frame.TRACKER, Frame.REFERENCE, streams.poses[Role.REFERENCE].at(frame.source_s)
     )
-    carm = Transform(Frame.TRACKER, Frame.CARM, np.array(tracker_from_carm, dtype=np.float64))
-    return carm.inverse() @ tracker_from_reference @ ct_from_reference.inverse()
+    carm_from_tracker = carm_pose(entry, streams, frame.source_s).inverse()
+    return carm_from_tracker @ tracker_from_reference @ ct_from_reference.inverse()
+
+
+def carm_pose(entry: FluoroEntry, streams: Streams, time_s: float) -> Transform:
+    """tracker_from_carm at a time: as the C-arm reports it, else as the room file states it.
+
+    FrameError while a C-arm that reports its pose has not.
+    """
+    if Role.CARM in streams.poses:
+        matrix = streams.poses[Role.CARM].at(time_s)
+    else:
+        matrix = np.array(entry.tracker_from_carm, dtype=np.float64)
+    return Transform(Frame.TRACKER, Frame.CARM, matrix)

@@ -80,7 +80,8 @@ class UltrasoundEntry(Strict):
 
 
 class FluoroEntry(Strict):
-    """Fluoro images and the C-arm. tracker_from_carm: 4x4, where the focal spot is, mm."""
+    """Fluoro images and the C-arm. tracker_from_carm: 4x4, where the focal spot is, mm; None where
+    a tool with the role `carm` reports it."""
 
     device: str
     image: Name
@@ -88,7 +89,7 @@ class FluoroEntry(Strict):
     pixel_mm: tuple[PixelMm, PixelMm]
     size_px: tuple[Pixels, Pixels]
     principal_px: tuple[FiniteFloat, FiniteFloat]
-    tracker_from_carm: Matrix
+    tracker_from_carm: Matrix | None = None
 
     @property
     def geometry(self) -> CArmGeometry:
@@ -96,6 +97,8 @@ class FluoroEntry(Strict):
 
     @model_validator(mode="after")
     def _is_rigid(self) -> FluoroEntry:
+        if self.tracker_from_carm is None:
+            return self
         if fault := rigidity_fault(np.array(self.tracker_from_carm, dtype=np.float64)):
             raise ValueError(f"tracker_from_carm: {fault}")
         return self
@@ -159,6 +162,10 @@ class Room(Strict):
         roles = [tool.role for tool in self.tools]
         if len(set(roles)) < len(roles):
             raise ValueError("tools: two tools have the same role")
+        if self.fluoro is not None and (self.fluoro.tracker_from_carm is None) != (
+            Role.CARM in roles
+        ):
+            raise ValueError("fluoro: give either tracker_from_carm or a tool with the role 'carm'")
         return self
 
 

@@ -37,6 +37,7 @@ class Role(StrEnum):
     STYLUS = "stylus"
     REFERENCE = "reference"
     PROBE = "probe"
+    CARM = "carm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ def summary(step: Step, session: Session) -> str:
             return f"Needle tip {session.tools.needle.pivot.rms_mm:.1f} mm"
         return "Connected" if session.connection.streams is not None else ""
     if step is Step.REGISTER:
-        tre = session.registering.predicted_tre_mm
-        if session.registering.registration is not None and tre is not None:
+        tre = session.registering.accepted_tre_mm
+        if tre is not None:
             return f"{tre:.1f} mm at target"
         if session.registering.landmarks.active:
             touching = session.registering.landmarks

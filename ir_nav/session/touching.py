@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ir_nav.geometry import FloatArray, GeometryError
-from ir_nav.registration import LandmarkRegistration, register_landmarks
+from ir_nav.geometry import FloatArray
 from ir_nav.session.errors import SessionError
 from ir_nav.session.resting import DWELL_S, NO_TRACK, TipTrack, Touch, Track, recent, rested_at
 
@@ -26,11 +25,15 @@ class Fiducial:
     ct_mm: tuple[float, float, float]
 
 
-def _no_track(since_s: float) -> TipTrack:
+def no_track(since_s: float) -> TipTrack:
     return NO_TRACK
 
 
-def _unheard(words: str) -> None:
+# Why no point may be taken at a time (Unix time, s), or None.
+Hindrance = Callable[[float], str | None]
+
+
+def _unhindered(now_s: float) -> str | None:
     return None
 
 
@@ -39,7 +42,7 @@ class Touching:
 
     names, positions_mm (n, 3): points in the order they are touched, in their own frame; none
     makes an idle one. track: of the stylus. doubt: why the place at which the tip rested last
-    was not taken, or None.
+    was not taken, or None. hindered: why no point is taken at all now, or None.
     """
 
     what = "fiducial"
@@ -48,7 +51,12 @@ class Touching:
     max_misfit_mm = MAX_MISFIT_MM
 
     def __init__(
-        self, names: tuple[str, ...], positions_mm: FloatArray, track: Track, now_s: float
+        self,
+        names: tuple[str, ...],
+        positions_mm: FloatArray,
+        track: Track,
+        now_s: float,
+        hindrance: Hindrance = _unhindered,
     ) -> None:
         self.names = names
         self.positions_mm = positions_mm
@@ -60,6 +68,8 @@ class Touching:
         # Where the stylus lies before the first touch is its tray, not a fiducial.
         self._trays = () if tip is None else (tip,)
         self.doubt: str | None = None
+        self.hindered: str | None = None
+        self._hindrance = hindrance
         self._looked_s = now_s
         self._undone_at_mm: FloatArray | None = None
 
@@ -76,6 +86,9 @@ class Touching:
     def watch(self, now_s: float) -> None:
         """Take a point by itself when the stylus rests somewhere new."""
         if not self.active or self.next_index is None:
+            return
+        self.hindered = self._hindrance(now_s)
+        if self.hindered is not None:
             return
         self._look_for_lift(now_s)
         for touch in self._rests(now_s):
@@ -95,6 +108,9 @@ class Touching:
             raise SessionError("start touching first")
         if self.next_index is None:
             raise SessionError(f"every {self.what} was touched")
+        self.hindered = self._hindrance(now_s)
+        if self.hindered is not None:
+            raise SessionError(self.hindered)
         touch = self._held(now_s)
         if touch is None:
             raise SessionError(self.how)
@@ -191,41 +207,6 @@ class Touching:
     def _fit(self, now_s: float) -> None:
         """Work out what was touched so far."""
         raise NotImplementedError
-
-
-class LandmarkTouching(Touching):
-    """Fiducials of the CT touched one after the other, and the fit of what was touched so far.
-
-    candidate: None for too few points. on_no_fit is told why points were not fitted.
-    """
-
-    def __init__(
-        self,
-        fiducials: tuple[Fiducial, ...] = (),
-        track: Track = _no_track,
-        now_s: float = 0.0,
-        on_no_fit: Callable[[str], None] = _unheard,
-    ) -> None:
-        self.fiducials = fiducials
-        self.candidate: LandmarkRegistration | None = None
-        self._on_no_fit = on_no_fit
-        positions = np.array([one.ct_mm for one in fiducials]).reshape(-1, 3)
-        super().__init__(tuple(one.name for one in fiducials), positions, track, now_s)
-
-    def _fit(self, now_s: float) -> None:
-        numbers, touched = self._touched()
-        self.candidate = None
-        if len(numbers) < 3:
-            return
-        try:
-            self.candidate = register_landmarks(
-                tuple(self.names[index] for index in numbers),
-                [self.fiducials[index].ct_mm for index in numbers],
-                touched,
-                now_s,
-            )
-        except GeometryError as error:
-            self._on_no_fit(str(error))
 
 
 def _apart(place_mm: FloatArray, other_mm: FloatArray) -> bool:
