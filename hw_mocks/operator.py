@@ -15,9 +15,11 @@ from hw_mocks.placement import Placement
 from ir_nav.geometry import FloatArray
 
 NEEDLE, STYLUS, PROBE, CARM = "needle", "stylus", "probe", "carm"
+MOVE_PROBE = "move probe"
 MOST_ORBIT_DEG = 100.0
 ORBIT_DEG_PER_S = 25.0
 HOLD_LIMIT_S = 25.0
+HOLD_S = 5.0
 
 
 class RequestError(ValueError):
@@ -79,16 +81,20 @@ class Operator:
             "pivot stylus": lambda: self._pivot(STYLUS),
             "touch fiducials": self._touch,
             "sweep": self._sweep,
+            "hold breath": self._hold_breath,
             "turn C-arm": lambda: self._orbit(request),
             "insert": lambda: self._insert(request),
             "withdraw": self._withdraw,
             "rest": self._rest,
         }
+        if wanted == MOVE_PROBE:
+            return  # the world finds the place
         if wanted == "cover needle":
             self.covered_until_s = now_s + float(request.get("seconds", 2.0))
             return
         if wanted not in acts:
-            raise RequestError(f"cannot '{wanted}'; can: {', '.join(sorted(acts))}, cover needle")
+            can = ", ".join(sorted([*acts, "cover needle", MOVE_PROBE]))
+            raise RequestError(f"cannot '{wanted}'; can: {can}")
         if wanted == "rest":
             self._queue.clear()
             self._running = None
@@ -175,7 +181,24 @@ class Operator:
             angle = 22.0 * np.sin(2.0 * np.pi * elapsed_s / 6.0)
             return Placement.at(np.zeros(3), HUB_UP, angle)
 
-        return [Act(PROBE, 6.0, tilt, starts="sweeping", says="done: sweep")]
+        return [
+            Act(PROBE, 6.0, tilt, breath_hold=True, starts="sweeping", says="done: sweep"),
+        ]
+
+    def _hold_breath(self) -> list[Act]:
+        def still(_elapsed_s: float) -> Placement:
+            return Placement.at(np.zeros(3), HUB_UP, self.probe_tilt_deg)
+
+        return [
+            Act(
+                PROBE,
+                HOLD_S,
+                still,
+                breath_hold=True,
+                starts="breath held",
+                says="done: hold breath",
+            )
+        ]
 
     def _orbit(self, request: dict[str, object]) -> list[Act]:
         orbit = request.get("orbit_deg")

@@ -26,6 +26,7 @@ from ir_nav.geometry import (
 SOURCE_TO_PATIENT_MM = 700.0
 BONE_HU = 220.0
 GAS_HU = -300.0
+APART_DEG = 30.0
 CARM = CArmGeometry(1020.0, (0.6, 0.6), (512, 512), (255.5, 255.5))
 
 
@@ -112,15 +113,23 @@ class Contact:
     lateral: FloatArray
 
 
-def acoustic_window(skin: Skin, target_mm: FloatArray, path_out: FloatArray | None) -> Contact:
+def acoustic_window(
+    skin: Skin,
+    target_mm: FloatArray,
+    path_out: FloatArray | None,
+    apart_from: FloatArray | None = None,
+) -> Contact:
     """Where a sonographer would put the probe to see the target.
 
     path_out (3,): from the target back to a needle's entry; the image plane then holds that
     line, and the probe stands 25 to 60 degrees beside it. Of all places the one with the least
-    bone and gas in the way and the face flattest on the skin is taken.
+    bone and gas in the way and the face flattest on the skin is taken. apart_from (3,): a beam
+    that this one must differ from by 30 degrees or more.
     """
     best: tuple[float, Contact] | None = None
     for outward, lateral in _directions(path_out):
+        if apart_from is not None and angle_between_deg(-outward, apart_from) < APART_DEG:
+            continue
         try:
             point = skin.crossing(target_mm, outward)
             slant_deg = angle_between_deg(skin.normal(point), outward)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -10,7 +11,7 @@ import numpy as np
 
 from hw_mocks.anatomy import Anatomy, NeedleShape, TissueMotion
 from hw_mocks.breath import Breath
-from hw_mocks.operator import NEEDLE, STYLUS, Operator
+from hw_mocks.operator import MOVE_PROBE, NEEDLE, STYLUS, Operator
 from hw_mocks.parameters import RoomParameters
 from hw_mocks.placement import Placement, Tool, odd_tool, wander
 from hw_mocks.site import (
@@ -114,7 +115,8 @@ class World:
             return self._scene
 
     def request(self, text: str, now_s: float) -> None:
-        """Hand a request to the operator; the probe goes where the needle's path is seen.
+        """Hand a request to the operator; the probe goes where the needle's path is seen, or
+        where it is asked to move to another window.
 
         Not for the thread that steps: looking for an acoustic window takes a moment. Raises
         RequestError.
@@ -124,6 +126,10 @@ class World:
         path = self.operator.path
         if path is not None and path is not before:
             self._contact = acoustic_window(self._skin, path[1], path[0] - path[1])
+        elif json.loads(text)["do"] == MOVE_PROBE:
+            beam = self._contact.beam
+            self._contact = acoustic_window(self._skin, self.focus_mm, None, apart_from=beam)
+            self.operator.announce("done: move probe")
 
     def step(self, now_s: float, elapsed_s: float) -> Scene:
         """Move on and return the new instant. now_s: Unix time."""

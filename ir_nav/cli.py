@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -122,6 +123,17 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add("--target", type=point_mm, metavar="X,Y,Z", help="target in LPS mm")
     add("--tracker-noise-mm", type=_not_negative, help="rms position noise of the tracker")
     add("--breathing-mm", type=_not_negative, help="travel of the liver with each breath")
+    add(
+        "--skin-slip-mm",
+        type=_not_negative,
+        default=3.0,
+        help="rms, how far the touched markers lie from where the CT shows them; 3",
+    )
+    add(
+        "--landmarks-only",
+        action="store_true",
+        help="register by landmarks alone, not by an ultrasound sweep and fluoro views after them",
+    )
     command.set_defaults(run=_demo)
 
 
@@ -178,12 +190,13 @@ def _demo(options: argparse.Namespace) -> int:
         pace=min(FASTEST, max(SLOWEST, FULL_PROCEDURE_S / options.seconds)),
         tracker_noise_mm=options.tracker_noise_mm,
         breathing_mm=options.breathing_mm,
+        skin_slip_mm=options.skin_slip_mm,
         ct=options.ct,
         labels=options.labels,
         label_names=options.label_names,
         target_ct_mm=options.target,
     )
-    summary = run_demo(options.out, room, headless=headless)
+    summary = run_demo(options.out, room, headless=headless, by_images=not options.landmarks_only)
     if summary is not None:
         _show_summary(summary, options.out)
     return 0
@@ -242,10 +255,15 @@ def _show_review(result: Review) -> None:
     show(f"Planned against achieved: {result.plan.name}", rows)
 
 
-def _show_summary(summary: dict[str, dict[str, float]], folder: Path) -> None:
+def _show_summary(summary: dict[str, Any], folder: Path) -> None:
     rows = []
     for section, values in summary.items():
-        if isinstance(values, dict):
+        if isinstance(values, list):
+            rows += [
+                (f"registered by {one['method']} · error at the target", _words(one["tre_true_mm"]))
+                for one in values
+            ]
+        elif isinstance(values, dict):
             rows += [(f"{section} · {name}", _words(value)) for name, value in values.items()]
         else:
             rows.append((section, _words(values)))

@@ -31,8 +31,11 @@ class _Outcome:
     log: NeedleLog | None = None
 
 
-def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str, Any] | None:
-    """Play one procedure; the summary, or None where the user took over.
+def run_demo(
+    folder: Path, options: RoomOptions, *, headless: bool, by_images: bool
+) -> dict[str, Any] | None:
+    """Play one procedure; the summary, or None where the user took over. by_images: registered by
+    ultrasound and fluoro after the landmarks.
 
     Writes plan.json, session.irlog, report.pdf, screens/*.png and summary.json into `folder`;
     what an earlier run left there is moved to earlier/. Raises DemoError when it cannot be
@@ -64,7 +67,7 @@ def run_demo(folder: Path, options: RoomOptions, *, headless: bool) -> dict[str,
                 else:
                     window.desk.banner.say(f"The demonstration stopped: {failure}")
 
-            script = procedure(remote, folder, files.room, words)
+            script = procedure(remote, folder, files.room, words, by_images=by_images)
             player = Player(script, remote, ended)
             if not headless:
                 remote.when_touched(lambda: player.stop(TAKEN_OVER))

@@ -11,6 +11,8 @@ from ir_nav.demo.room_process import DemoError
 from ir_nav.geometry import GeometryError
 from ir_nav.gui.pages.review import ReviewPage
 from ir_nav.gui.remote import Remote, RemoteError
+from ir_nav.recording import EventKind
+from ir_nav.registration import Registration
 from ir_nav.session.errors import SessionError
 from ir_nav.session.session import Session
 from ir_nav.session.state import NavigationState, Role
@@ -32,10 +34,13 @@ class Wait:
 Script = Iterator[Wait]
 
 
-def procedure(remote: Remote, folder: Path, room_file: Path, target: str | None) -> Script:
+def procedure(
+    remote: Remote, folder: Path, room_file: Path, target: str | None, *, by_images: bool
+) -> Script:
     """One biopsy from the CT to the report. folder: where pictures, plan and report go.
 
-    target: "X,Y,Z" in LPS mm, or None for the room's lesion.
+    target: "X,Y,Z" in LPS mm, or None for the room's lesion. by_images: the registration by
+    landmarks is followed by one with an ultrasound sweep and one with two fluoro views.
     """
     window, session = remote.window, remote.window.session
     screens = folder / "screens"
@@ -56,6 +61,9 @@ def procedure(remote: Remote, folder: Path, room_file: Path, target: str | None)
     picture("2-plan")
     yield from _set_up(remote, session, lambda: picture("3-set-up"))
     yield from _register(remote, session, lambda: picture("4-register"))
+    if by_images:
+        yield from _by_ultrasound(remote, session, lambda: picture("4-register-ultrasound"))
+        yield from _by_fluoro(remote, session, lambda: picture("4-register-fluoro"))
     yield from _guide(remote, session, picture)
     remote.go(Step.REVIEW)
     yield Wait("the log is worked out", lambda: not window.desk.worker.busy, 30.0)
@@ -129,6 +137,7 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
 
 def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
     remote.go(Step.REGISTER)
+    remote.press("section_landmarks")
     # The operator lays the stylus back on its tray: a rest there is no fiducial.
     yield Wait("the stylus lies still", lambda: session.registering.stylus_rests, 20.0)
     remote.press("start_touching")
@@ -140,6 +149,70 @@ def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> 
     yield Wait(
         "the registration is accepted", lambda: session.registering.registration is not None, 5.0
     )
+
+
+def _by_ultrasound(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
+    """A sweep from two windows, the CT laid on it."""
+    remote.press("section_ultrasound")
+    remote.press("start_sweep")
+    for window in (1, 2):
+        _ask(session, "sweep")
+        yield _heard(session, "done: sweep", 60.0)
+        if window == 1:
+            _ask(session, "move probe")
+            yield _heard(session, "done: move probe", 30.0)
+            yield _pause(0.5)
+    remote.press("start_sweep")
+    yield _pause(0.5)
+    before = session.registering.registration
+    remote.press("register_sweep")
+    yield Wait("the sweep is worked out", lambda: session.sweeping.outcome is not None, 120.0)
+    yield _pause(1.0)
+    picture()
+    yield from _take(remote, session, before)
+
+
+def _by_fluoro(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
+    """Two views a quarter turn apart, the CT laid on both."""
+    remote.press("section_fluoro")
+    for orbit_deg in (0.0, -60.0):
+        operator = session.connection.operator
+        if operator is not None:
+            operator.forget()
+        session.connection.ask_operator("turn C-arm", orbit_deg=orbit_deg)
+        yield _heard(session, "done: turn C-arm", 30.0)
+        _ask(session, "hold breath")
+        yield _heard(session, "breath held", 30.0)
+        yield from _viewed(remote, session, len(session.fluoro.views) + 1)
+        yield _heard(session, "done: hold breath", 30.0)
+    before = session.registering.registration
+    remote.press("register_fluoro")
+    yield Wait("the views are worked out", lambda: session.fluoro.found is not None, 120.0)
+    yield _pause(1.0)
+    picture()
+    yield from _take(remote, session, before)
+    session.connection.ask_operator("turn C-arm", orbit_deg=0.0)
+
+
+def _viewed(remote: Remote, session: Session, count: int) -> Script:
+    """Press until a frame at rest, inside the breathing gate, is taken."""
+
+    def taken() -> bool:
+        if len(session.fluoro.views) < count and remote.can_press("take_view"):
+            remote.press("take_view")
+        return len(session.fluoro.views) >= count
+
+    yield _pause(1.0)
+    yield Wait(f"view {count} is taken", taken, 30.0)
+    yield Wait("the view can be worked with", lambda: remote.can_press("register_fluoro"), 30.0)
+
+
+def _take(remote: Remote, session: Session, before: Registration | None) -> Script:
+    """Accept what was found. What is refused leaves the registration before it in use."""
+    remote.press("accept_registration")
+    yield _pause(0.5)
+    if session.registering.registration is before:
+        session.journal.note(EventKind.NOTE, f"not accepted: {remote.banner}")
 
 
 def _touched(session: Session) -> Callable[[], bool]:

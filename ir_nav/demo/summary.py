@@ -11,7 +11,7 @@ import numpy as np
 
 from ir_nav.geometry import FloatArray, apply, rigid_inverse, unit
 from ir_nav.gui.paint_clock import PaintSummary
-from ir_nav.recording import EventKind, LogContents, LogCounts, read_log
+from ir_nav.recording import Event, EventKind, LogContents, LogCounts, read_log
 from ir_nav.review import Placement, Review, placement, review
 
 FORMAT = 1
@@ -68,6 +68,7 @@ def summarise(
         {
             "format": FORMAT,
             "registration": _registration(log, result, truth),
+            "registrations": _registrations(log, result, truth),
             "pivot": _pivot(log, truth),
             "guidance": _guidance(log, result, truth),
             "achieved": _placement(result.achieved.placement if result.achieved else None),
@@ -97,18 +98,44 @@ def _registration(log: LogContents, result: Review, truth: Truth) -> dict[str, f
         ),
         None,
     )
-    tre_true = None
-    if event is not None:
-        target = np.array(result.plan.target_ct_mm)
-        true = np.array(truth.constants["ct_from_reference"])
-        on_patient = apply(rigid_inverse(true), target)
-        found = apply(np.array(event.data["ct_from_reference"]), on_patient)
-        tre_true = float(np.linalg.norm(found - target))
     return {
         "fre_mm": result.fre_mm,
         "tre_predicted_mm": result.tre_predicted_mm,
-        "tre_true_mm": tre_true,
+        "tre_true_mm": None if event is None else _tre_true_mm(event, result, truth),
     }
+
+
+def _registrations(
+    log: LogContents, result: Review, truth: Truth
+) -> list[dict[str, float | str | None]]:
+    """Every registration accepted, in order, with its error at the target."""
+    return [
+        {
+            "method": event.data.get("method", "landmarks"),
+            "tre_predicted_mm": event.data.get("tre_predicted_mm"),
+            "tre_true_mm": _tre_true_mm(event, result, truth),
+        }
+        for event in log.events
+        if event.kind is EventKind.REGISTRATION and "ct_from_reference" in event.data
+    ]
+
+
+def _tre_true_mm(event: Event, result: Review, truth: Truth) -> float:
+    target = np.array(result.plan.target_ct_mm)
+    true = np.array(truth.constants["ct_from_reference"])
+    on_patient = apply(rigid_inverse(true), target)
+    found = apply(np.array(event.data["ct_from_reference"]), on_patient)
+    return float(np.linalg.norm(found - target))
+
+
+def _registered_s(log: LogContents) -> float:
+    """When the last registration was accepted (Unix time)."""
+    accepted = [
+        event.time_s
+        for event in log.events
+        if event.kind is EventKind.REGISTRATION and "ct_from_reference" in event.data
+    ]
+    return max(accepted, default=0.0)
 
 
 def _pivot(log: LogContents, truth: Truth) -> dict[str, float | None]:
@@ -128,13 +155,15 @@ def _pivot(log: LogContents, truth: Truth) -> dict[str, float | None]:
 
 
 def _guidance(log: LogContents, result: Review, truth: Truth) -> dict[str, Any]:
-    """Tip shown against the true tip in the tissue, over every valid tick.
+    """Tip shown against the true tip in the tissue, over every valid tick since the registration
+    that guided was accepted.
 
     tip_error_mm: at the instant the shown pose was measured. tip_error_at_paint_mm: at the
     instant of the tick, so that the needle's motion during the delay counts too.
     inside_shown_error_95: share of ticks with the true tip inside the 95 % radius on screen.
     """
-    shown, valid = log.shown, log.shown.valid
+    shown = log.shown
+    valid = shown.valid & (shown.now_s >= _registered_s(log))
     errors: dict[str, Any] = dict.fromkeys(
         ("tip_error_mm", "tip_error_at_paint_mm", "inside_shown_error_95")
     )
@@ -180,4 +209,6 @@ def _placement(found: Placement | None) -> dict[str, float | None]:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return round(value, 4) if isinstance(value, float) else value

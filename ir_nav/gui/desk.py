@@ -10,12 +10,14 @@ from PyQt6.QtCore import QSettings
 
 from ir_nav.gui.case_look import CaseLook
 from ir_nav.gui.notice import Banner, Mood
+from ir_nav.gui.quality_feed import QualityFeed
 from ir_nav.gui.scene_thread import SceneThread
 from ir_nav.gui.slice_view import DEFAULT_LEVEL_HU, DEFAULT_WINDOW_HU
 from ir_nav.gui.worker import Worker
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import PlanError
 from ir_nav.recording import LogError
+from ir_nav.registration import RegistrationError
 from ir_nav.session.errors import SessionError
 from ir_nav.session.room import RoomError
 from ir_nav.session.session import Session
@@ -24,7 +26,15 @@ from ir_nav.tracking.calibration.result import CalibrationError
 logger = logging.getLogger(__name__)
 
 # Errors whose text is written for the user and shown as it stands.
-SPOKEN = (SessionError, PlanError, RoomError, ImagingError, LogError, CalibrationError)
+SPOKEN = (
+    SessionError,
+    PlanError,
+    RoomError,
+    ImagingError,
+    LogError,
+    RegistrationError,
+    CalibrationError,
+)
 
 
 class Desk:
@@ -36,6 +46,7 @@ class Desk:
         self.worker = Worker()
         self.scene = SceneThread()
         self.banner = Banner()
+        self.quality_feed = QualityFeed(session.quality, self.banner)
         self.look = CaseLook(self.worker)
         # Whatever plays a demonstration lives as long as the window.
         self.player: object | None = None
@@ -92,8 +103,9 @@ class Desk:
         self.settings.setValue("level_hu", level_hu)
 
     def close(self) -> None:
-        """End both threads."""
+        """End the threads."""
         self.scene.close()
+        self.quality_feed.close()
         self.worker.close()
 
 

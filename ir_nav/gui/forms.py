@@ -62,8 +62,8 @@ def breakable(text: str) -> str:
     return re.sub(r"(?<=[_\-./\\])(?=\S)|(?<=[a-z])(?=[A-Z])", "\u200b", text)
 
 
-def set_mood(widget: QLabel, mood: str) -> None:
-    """Colour a label good, bad, warn or quiet; '' for plain."""
+def set_mood(widget: QLabel | QPushButton, mood: str) -> None:
+    """Colour a label good, bad, warn or quiet, a tab bad or warn; '' for plain."""
     _set_look(widget, "mood", mood)
 
 
@@ -98,6 +98,16 @@ class Card(QFrame):
         """Put widgets beneath one another."""
         for widget in widgets:
             self.column.addWidget(widget)
+
+    def add_named(self, name: str, widget: QWidget) -> None:
+        """Put a widget beneath the others, its name before it."""
+        row = QHBoxLayout()
+        row.setSpacing(theme.GAP)
+        caption = label(name, "note")
+        caption.setWordWrap(False)
+        row.addWidget(caption)
+        row.addWidget(widget, 1)
+        self.column.addLayout(row)
 
     def add_row(self, *widgets: QWidget) -> None:
         """Put widgets side by side, equally wide."""

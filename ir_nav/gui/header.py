@@ -66,7 +66,8 @@ def clock_words(seconds: float) -> str:
 
 
 def _procedure(session: Session) -> str:
-    parts = [session.protocol.name] if session.case.volume is not None else []
-    if session.plan is not None:
-        parts.append(session.plan.name)
-    return " · ".join(parts)
+    """That of the approved plan; the protocol at hand may be for the next one."""
+    plan, words = session.plan, session.protocol.name
+    if session.case.volume is None:
+        return ""
+    return words if plan is None else f"{plan.protocol or words} · {plan.name}"

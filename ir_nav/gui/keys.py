@@ -45,6 +45,8 @@ def bind_keys(window: MainWindow) -> None:
     ]
     for keys, action in bindings:
         shortcut = QShortcut(QKeySequence(keys), window)
+        # Space is held while the stylus is swiped: once down is one press.
+        shortcut.setAutoRepeat(keys != "Space")
         shortcut.activated.connect(lambda act=action: act())
     PedalKeys(window)
 

@@ -102,8 +102,9 @@ class MainWindow(QMainWindow):
         rows.addWidget(self.footer)
         self.setCentralWidget(root)
         self.jobs = JobBar(self.desk.worker)
-        self.jobs.float_over(self.stage)
-        self.desk.banner.float_over(self.stage, beneath=self.jobs)
+        area = self.stage.image_area
+        self.jobs.float_over(self.stage, within=area)
+        self.desk.banner.float_over(self.stage, beneath=self.jobs, within=area)
         self.start_cover, self.keys_cover = StartCover(root), KeysCover(root)
         self.start_cover.closed.connect(self.session.acknowledge)
         for cover in (self.start_cover, self.keys_cover):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QPointF, Qt
@@ -10,15 +11,16 @@ from PyQt6.QtGui import QPainter, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ir_nav.gui import theme
-from ir_nav.gui.desk import Desk
+from ir_nav.gui.desk import Desk, as_sentence
 from ir_nav.gui.forms import Card, button, label, set_mood
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.gui.worker import Progress
 from ir_nav.planning import Plan
 from ir_nav.planning.ablation import Coverage
+from ir_nav.planning.aim import Aim, aim_of
 from ir_nav.planning.instruments import Ablation
+from ir_nav.planning.needle_pairs import needle_pairs
 from ir_nav.planning.needles import coverage_of
-from ir_nav.planning.target_mask import TargetMask
 
 NEAR_MM = 4.0
 
@@ -31,13 +33,14 @@ class NeedlesCard(Card):
         self._desk = desk
         self._shown: tuple[object, ...] = ()
         self._hint = label("", "quiet", name="needles_hint")
+        self._apart = label("", "note", name="needles_apart")
         self._coverage = label("", "note", name="needles_coverage")
         self._rows = QVBoxLayout()
         self._rows.setSpacing(4)
         self._lines: list[QWidget] = []
         self.add(self._hint)
         self.column.addLayout(self._rows)
-        self.add(self._coverage)
+        self.add(self._apart, self._coverage)
 
     def follow(self) -> None:
         """Show the needles of the plan as it is now."""
@@ -51,6 +54,9 @@ class NeedlesCard(Card):
         self.setVisible(protocol.insertions > 1 or count > 1)
         self._hint.setText(_hint(plan, protocol.insertions))
         self._fill(plan)
+        pairs = () if plan is None else needle_pairs(plan)
+        self._apart.setText("\n".join(pair.words() for pair in pairs))
+        self._apart.setVisible(bool(pairs))
         self._coverage.setText("")
         if plan is not None and isinstance(plan.instrument, Ablation):
             self._measure(plan)
@@ -82,20 +88,30 @@ class NeedlesCard(Card):
         self.follow()
 
     def _measure(self, plan: Plan) -> None:
-        labels = self._desk.session.case.labels
+        labels, protocol = self._desk.session.case.labels, self._desk.session.protocol
 
-        def work(_: Progress) -> tuple[Plan, Coverage | None]:
-            target = None if labels is None else TargetMask.shown_as(labels, plan.structure)
-            return plan, None if target is None else coverage_of(plan, target)
+        def work(_: Progress) -> _Measured:
+            aim = aim_of(plan, labels, protocol)
+            covered = None if aim.target is None else coverage_of(plan, aim.target)
+            return _Measured(plan, aim, covered)
 
         self._desk.worker.submit("Covering the target", work, self._take, quiet=True)
 
-    def _take(self, found: tuple[Plan, Coverage | None]) -> None:
-        plan, coverage = found
-        if plan is self._desk.session.plan:
-            self._coverage.setText(coverage_words(coverage))
+    def _take(self, found: _Measured) -> None:
+        coverage = found.coverage
+        if found.plan is self._desk.session.plan:
+            self._coverage.setText(coverage_words(coverage, found.aim))
             mood = "" if coverage is None else ("good" if coverage.complete else "warn")
             set_mood(self._coverage, mood)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was covered, of which plan."""
+
+    plan: Plan
+    aim: Aim
+    coverage: Coverage | None
 
 
 class NeedlesLayer:
@@ -121,10 +137,10 @@ class NeedlesLayer:
             painter.drawEllipse(QPointF(tip[0], tip[1]), 3.0, 3.0)
 
 
-def coverage_words(coverage: Coverage | None) -> str:
+def coverage_words(coverage: Coverage | None, aim: Aim) -> str:
     """'97 % of the target covered; least margin −1.3 mm, at least 5 mm wanted'."""
     if coverage is None:
-        return "Choose a structure as target to see what the zones cover of it"
+        return f"{as_sentence(aim.words)}: outline a target to see what the zones cover of it"
     least = f"{coverage.least_margin_mm:.1f}".replace("-", "−")
     covered = np.floor(100.0 * coverage.covered)
     return (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
-from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
+from PyQt6.QtCore import QEvent, QObject, QRect, Qt, QTimer
 from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
@@ -35,16 +36,24 @@ _LOOKS = {
 class Floating(QFrame):
     """Lies over another widget without moving what is under it: live views keep their size.
 
-    Keeps to the middle of the host's lower edge, as wide as it needs, above the one beneath it.
+    Keeps to the middle of the lower edge of the part of the host that is for it, as wide as it
+    needs, above the one beneath it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._beneath: QWidget | None = None
+        self._within: Callable[[], QRect] | None = None
 
-    def float_over(self, host: QWidget, beneath: QWidget | None = None) -> None:
-        """Stay within a host; above another widget that floats over it while that is seen."""
-        self._beneath = beneath
+    def float_over(
+        self,
+        host: QWidget,
+        beneath: QWidget | None = None,
+        within: Callable[[], QRect] | None = None,
+    ) -> None:
+        """Stay within a host; above another widget that floats over it while that is seen.
+        within: the part of the host to stay in, all of it by default."""
+        self._beneath, self._within = beneath, within
         self.setParent(host)
         self.hide()
         host.installEventFilter(self)
@@ -59,12 +68,13 @@ class Floating(QFrame):
         if host is None:
             self.show()
             return
-        width = min(self.wanted_px(), WIDEST_PX, host.width() - 40)
+        area = host.rect() if self._within is None else self._within()
+        width = min(self.wanted_px(), WIDEST_PX, area.width() - 40)
         height = max(self.heightForWidth(width), self.sizeHint().height())
-        floor = host.height() - EDGE_PX
+        floor = area.bottom() + 1 - EDGE_PX
         if self._beneath is not None and not self._beneath.isHidden():
             floor = self._beneath.y() - EDGE_PX // 2
-        self.setGeometry((host.width() - width) // 2, floor - height, width, height)
+        self.setGeometry(area.center().x() - width // 2, floor - height, width, height)
         self.show()
         self.raise_()
 

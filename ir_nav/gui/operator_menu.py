@@ -6,16 +6,18 @@ from PyQt6.QtWidgets import QMenu, QPushButton
 
 from ir_nav.gui.desk import Desk
 
-REQUESTS = (
-    ("Pivot the needle", "pivot needle"),
-    ("Spin the needle", "spin needle"),
-    ("Pivot the stylus", "pivot stylus"),
-    ("Touch the fiducials", "touch fiducials"),
-    ("Sweep the probe", "sweep"),
-    ("Insert along the plan", "insert"),
-    ("Withdraw", "withdraw"),
-    ("Cover the needle for 2 s", "cover needle"),
-    ("Stop and put the tools down", "rest"),
+REQUESTS: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("Pivot the needle", "pivot needle", {}),
+    ("Spin the needle", "spin needle", {}),
+    ("Pivot the stylus", "pivot stylus", {}),
+    ("Touch the fiducials", "touch fiducials", {}),
+    ("Sweep the probe", "sweep", {}),
+    ("Insert along the plan", "insert", {}),
+    ("C-arm to 0°", "turn C-arm", {"orbit_deg": 0.0}),
+    ("C-arm to −60°", "turn C-arm", {"orbit_deg": -60.0}),
+    ("Withdraw", "withdraw", {}),
+    ("Cover the needle for 2 s", "cover needle", {}),
+    ("Stop and put the tools down", "rest", {}),
 )
 
 
@@ -30,10 +32,12 @@ class OperatorMenu(QPushButton):
         self.setToolTip("The simulated room's operator moves the tools")
         self.setProperty("kind", "small")
         menu = QMenu(self)
-        for title, request in REQUESTS:
+        for title, request, details in REQUESTS:
             action = menu.addAction(title)
             if action is not None:
-                action.triggered.connect(lambda _=False, do=request: self._ask(do))
+                action.triggered.connect(
+                    lambda _=False, do=request, how=details: self._ask(do, how)
+                )
         self.setMenu(menu)
         self.hide()
 
@@ -41,5 +45,6 @@ class OperatorMenu(QPushButton):
         """Come and go with the operator."""
         self.setVisible(self._desk.session.connection.operator is not None)
 
-    def _ask(self, do: str) -> None:
-        self._desk.attempt(lambda: self._desk.session.connection.ask_operator(do))
+    def _ask(self, do: str, details: dict[str, float]) -> None:
+        connection = self._desk.session.connection
+        self._desk.attempt(lambda: connection.ask_operator(do, **details))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from PyQt6.QtWidgets import QComboBox
-
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import PDFS, ask_file, ask_save
 from ir_nav.gui.forms import Card, button
+from ir_nav.gui.instrument_chooser import InstrumentChooser
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.worker import Progress
 from ir_nav.planning import Plan
-from ir_nav.planning.catalogue import Device, all_devices, instrument_of
+from ir_nav.planning.aim import aim_of
 from ir_nav.planning.instrument_findings import instrument_findings
 from ir_nav.planning.markups import read_markup_path, write_markups
 from ir_nav.planning.plan_findings import plan_findings
@@ -22,7 +20,6 @@ from ir_nav.review.plan_sheet import SheetContent, write_plan_sheet
 from ir_nav.review.sheet_views import Window
 from ir_nav.session.errors import SessionError
 
-CHOOSE = "Instrument: …"
 MARKUPS = "3D Slicer markups (*.mrk.json)"
 SEGMENTATION = "Target as DICOM segmentation (*.dcm)"
 
@@ -33,15 +30,7 @@ class PlanExportCard(Card):
     def __init__(self, desk: Desk) -> None:
         super().__init__("Instrument and papers")
         self._desk = desk
-        self._devices: tuple[Device, ...] = ()
-        self._instruments = QComboBox()
-        self._instruments.setObjectName("instrument")
-        self._instruments.setAccessibleName("Instrument of the approved plan")
-        # Long names must not make the column wider than it is.
-        self._instruments.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self._instruments.activated.connect(self._choose)
+        self._instruments = InstrumentChooser(desk)
         self.add(self._instruments)
         self.add_row(
             button("plan_sheet", "Plan sheet", self.ask_sheet, kind="small", tip="PDF, A4"),
@@ -60,15 +49,10 @@ class PlanExportCard(Card):
                 tip="A line or straight curve drawn in 3D Slicer becomes the path",
             ),
         )
-        desk.attempt(self._fill)
 
     def show_plan(self, plan: Plan | None) -> None:
         """Show which device the plan is for: none for a plan that has just been approved."""
-        device = "" if plan is None else plan.instrument.device
-        ids = [one.id for one in self._devices]
-        index = ids.index(device) + 1 if device in ids else 0
-        if self._instruments.currentIndex() != index:
-            self._instruments.setCurrentIndex(index)
+        self._instruments.show_plan(plan)
 
     def ask_sheet(self) -> None:
         """Ask where to write the plan on paper."""
@@ -95,12 +79,14 @@ class PlanExportCard(Card):
         window = Window(*self._desk.window_level_hu())
 
         def write(_: Progress) -> Path:
-            target = None if labels is None else TargetMask.shown_as(labels, plan.structure)
+            aim = aim_of(plan, labels, protocol)
             if ground is None:
-                found = instrument_findings(plan, target)
+                found = instrument_findings(plan, aim.target)
             else:
-                found = plan_findings(ground, protocol, plan, target)
-            content = SheetContent(plan, volume, found, protocol.checklist, target, window)
+                found = plan_findings(ground, protocol, plan, aim.target)
+            content = SheetContent(
+                plan, volume, found, protocol.checklist, aim.target, window, aim.words
+            )
             write_plan_sheet(content, path)
             return path
 
@@ -126,14 +112,8 @@ class PlanExportCard(Card):
         self._desk.attempt(lambda: self._import(path), f"Imported {path.name}: look at both ends")
 
     def _import(self, path: Path) -> None:
-        found = read_markup_path(path)
         session = self._desk.session
-        session.set_target(found.target_ct_mm, session.draft.structure)
-        try:
-            session.set_entry(found.entry_ct_mm)
-        except SessionError:
-            session.undo()
-            raise
+        session.set_path(read_markup_path(path), session.draft.structure)
 
     def _export_target(self, plan: Plan, path: Path) -> None:
         case = self._desk.session.case
@@ -153,26 +133,6 @@ class PlanExportCard(Card):
 
     def _written(self, path: Path) -> None:
         self._desk.banner.say(f"Saved {path.name}", Mood.DONE)
-
-    def _fill(self) -> None:
-        self._instruments.addItem(CHOOSE)
-        self._devices = all_devices()
-        for device in self._devices:
-            self._instruments.addItem(device.name)
-
-    def _choose(self, index: int) -> None:
-        if index > 0:
-            device = self._devices[index - 1]
-            self._desk.attempt(lambda: self._use(device), f"Planned for: {device.name}")
-        self.show_plan(self._desk.session.plan)
-
-    def _use(self, device: Device) -> None:
-        session = self._desk.session
-        if session.plan is None:
-            raise SessionError("approve a path first")
-        plan = session.plan
-        to_aim_mm = float(np.linalg.norm(plan.aim_ct_mm - plan.path.entry_ct_mm))
-        session.use_instrument(instrument_of(device, to_aim_mm))
 
     def _approved(self) -> Plan | None:
         plan = self._desk.session.plan

@@ -15,7 +15,7 @@ FACTS = (
     "Target",
     "Entry",
     "Length",
-    "To skin normal",
+    SKIN_ANGLE,
     "Craniocaudal",
     "In axial plane",
     "Limited by",
@@ -37,14 +37,6 @@ def path_state(draft: PlanDraft) -> str:
     if draft.path is not None:
         return f"{draft.path.length_mm:.0f} mm"
     return "" if draft.target_ct_mm is None else "target"
-
-
-def limits_state(found: Findings | None) -> str:
-    """Whether every hard limit is kept, as far as it was measured."""
-    if found is None or found.limits is None:
-        return ""
-    broken = sum(item.hard and not item.passes for item in found.limits)
-    return f"{broken} broken" if broken else "✓ kept"
 
 
 def needle_state(plan: Plan | None, protocol: Protocol) -> str:
@@ -74,7 +66,7 @@ def plan_facts(
         *points,
         Fact("Length", f"{found.length_mm:.0f} mm", "" if within else "bad"),
         Fact(
-            "To skin normal",
+            SKIN_ANGLE,
             "" if skin_deg is None else f"{skin_deg:.0f}°",
             "bad" if steep else "",
         ),

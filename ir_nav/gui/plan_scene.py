@@ -6,24 +6,36 @@ from dataclasses import replace
 
 import numpy as np
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtGui import QMouseEvent, QPainter
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.scene_records import Handle
 from ir_nav.gui.scene_request import Lens
 from ir_nav.gui.scene_thread import SceneThread
 from ir_nav.gui.scene_view import SceneView
+from ir_nav.gui.slice_mouse import is_drag
+from ir_nav.gui.stroke_tool import draw_hint
 from ir_nav.imaging.skin import skin_facing
 from ir_nav.session.case import Outline
 
 GRAB_PX = 16.0
+# Beneath the letters at the upper edge.
+HINT_PX = 36.0
+PLACING_WORDS = {
+    Handle.TARGET: "Click the target · Esc",
+    Handle.ENTRY: "Click the entry · Esc",
+}
 
 
 class PlanScene(SceneView):
-    """handle_dragged: Handle and its new point (3,) in `ct`, mm. The target keeps its distance
-    from the viewer; the entry goes where the skin is under the pointer."""
+    """handle_taken, handle_dragged, handle_left: Handle, and its new point (3,) in `ct`, mm, while
+    it is dragged. The target keeps its distance from the viewer; the entry goes where the skin is
+    under the pointer. entry_picked: (3,) on the skin, by a click while an entry is placed."""
 
+    handle_taken = pyqtSignal(object)
     handle_dragged = pyqtSignal(object, object)
+    handle_left = pyqtSignal(object)
+    entry_picked = pyqtSignal(object)
 
     def __init__(self, thread: SceneThread) -> None:
         super().__init__(thread)
@@ -31,6 +43,8 @@ class PlanScene(SceneView):
         self._placing: Handle | None = None
         self._handle: Handle | None = None
         self._lens: Lens | None = None
+        # Where a click began that has not become a drag.
+        self._pressed: QPointF | None = None
         self.setMouseTracking(True)
         self.setToolTip("Drag: turn. Wheel: zoom. Target and entry can be dragged.")
 
@@ -42,50 +56,76 @@ class PlanScene(SceneView):
         """The next click places the entry on the skin; a target has no depth here."""
         self._placing = handle if handle is Handle.ENTRY else None
         self._show_cursor(None)
+        self.update()
+
+    def draw(self, painter: QPainter) -> None:
+        super().draw(painter)
+        if self._placing is not None:
+            draw_hint(painter, QPointF(self.width() / 2.0, HINT_PX), PLACING_WORDS[self._placing])
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         super().mousePressEvent(event)
-        lens = self.lens
-        if event is None or lens is None or event.button() is not Qt.MouseButton.LeftButton:
+        if event is None or event.button() is not Qt.MouseButton.LeftButton:
             return
-        self._handle = self._placing or self._handle_at(event.position())
-        if self._handle is None:
-            return
-        # The picture follows the target: while it is dragged, it must not.
-        self._lens = lens
-        focus = self._overlays.target_ct_mm
-        if focus is not None:
-            x, y, z = (float(value) for value in focus)
-            self.look_from(replace(self._camera, focus_ct_mm=(x, y, z)))
-        if self._placing is not None:
-            self._drag_to(event.position())
+        if self._placing is None:
+            self._take_hold(event.position())
+        else:
+            self._pressed = event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None:
             return
+        if self._pressed is not None:
+            if not is_drag(self._pressed, event.position()):
+                return
+            self._take_hold(self._pressed)
+            self._pressed = None
         if self._handle is not None:
-            self._drag_to(event.position())
+            self._drag_to(self._handle, event.position())
         elif event.buttons() & Qt.MouseButton.LeftButton:
             super().mouseMoveEvent(event)
         else:
             self._show_cursor(self._handle_at(event.position()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        if self._handle is not None:
+        pressed, self._pressed = self._pressed, None
+        if pressed is not None and self.lens is not None:
+            point = self._on_skin(self.lens, self._part_of(pressed))
+            if point is not None:
+                self.entry_picked.emit(point)
+        handle = self._handle
+        if handle is not None:
             self._handle, self._lens = None, None
             self.look_from(replace(self._camera, focus_ct_mm=None))
+            self.handle_left.emit(handle)
 
-    def _drag_to(self, at: QPointF) -> None:
-        if self._lens is None or self._handle is None:
+    def _take_hold(self, at: QPointF) -> None:
+        lens, handle = self.lens, self._handle_at(at)
+        if lens is None or handle is None:
             return
-        place = (at.x() / max(self.width(), 1), at.y() / max(self.height(), 1))
+        self._handle, self._lens = handle, lens
+        # The picture follows the target: while it is dragged, it must not.
+        focus = self._overlays.target_ct_mm
+        if focus is not None:
+            x, y, z = (float(value) for value in focus)
+            self.look_from(replace(self._camera, focus_ct_mm=(x, y, z)))
+        self.handle_taken.emit(handle)
+
+    def _drag_to(self, handle: Handle, at: QPointF) -> None:
+        if self._lens is None:
+            return
+        place = self._part_of(at)
         point = (
             self._on_skin(self._lens, place)
-            if self._handle is Handle.ENTRY
+            if handle is Handle.ENTRY
             else self._beside_target(self._lens, place)
         )
         if point is not None:
-            self.handle_dragged.emit(self._handle, point)
+            self.handle_dragged.emit(handle, point)
+
+    def _part_of(self, at: QPointF) -> tuple[float, float]:
+        """Where the pointer is, as parts of the picture's width and height."""
+        return at.x() / max(self.width(), 1), at.y() / max(self.height(), 1)
 
     def _on_skin(self, lens: Lens, place: tuple[float, float]) -> FloatArray | None:
         outline = self._outline

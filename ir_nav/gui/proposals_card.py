@@ -1,26 +1,24 @@
-"""The proposed paths, to choose one, and what is found of the path at hand."""
+"""The proposed paths, to choose one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import is_
 
 import numpy as np
-from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from ir_nav.geometry import FloatArray
-from ir_nav.gui import theme
-from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, button, label, set_mood
+from ir_nav.gui.desk import Desk, as_sentence
+from ir_nav.gui.forms import Card, label
+from ir_nav.gui.path_row import PathRow
 from ir_nav.gui.worker import Progress
-from ir_nav.planning import Ground, NoPathError, PlanFinding, Proposal, Proposals
-from ir_nav.session.case import Case, Findings, plan_path
+from ir_nav.planning import Ground, NoPathError, Proposal, Proposals
+from ir_nav.session.case import Case, plan_path
 from ir_nav.session.drafting import Drawn
 
 ROWS = 5
-ROW_STYLE = f"text-align: left; padding-left: 12px; font-size: {theme.NOTE}px; min-height: 40px;"
-MOST_FINDINGS = 24
 
 
 class ProposalsCard(Card):
@@ -31,20 +29,7 @@ class ProposalsCard(Card):
         super().__init__()
         self.column.setSpacing(5)
         self._desk = desk
-        self._rows = [
-            button(
-                f"proposal_{n + 1}",
-                f"Path {n + 1}",
-                lambda n=n: choose(n),  # type: ignore[misc]
-                tip=f"Key {n + 1}",
-                checkable=True,
-            )
-            for n in range(ROWS)
-        ]
-        for row in self._rows:
-            row.setStyleSheet(ROW_STYLE)
-            # A long name is cut: it must not widen the column.
-            row.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._rows = [PathRow(n + 1, partial(choose, n)) for n in range(ROWS)]
         self._reason = label("", "note", name="proposals_reason")
         self._shown: Proposals | None = None
         self._asked: tuple[object, ...] = ()
@@ -73,11 +58,13 @@ class ProposalsCard(Card):
         for n, row in enumerate(self._rows):
             row.setVisible(n < len(paths))
             if n < len(paths):
-                row.setText(path_words(n, paths[n]))
-                row.setAccessibleName(row.text().replace("\n", ", "))
+                row.show_path(n + 1, paths[n])
         if proposals is not None:
             tried = int(proposals.skin.tried.sum())
-            self._reason.setText(f"{len(paths)} of {proposals.open} safe ways in, {tried} tried")
+            self._reason.setText(
+                f"{len(paths)} of {proposals.open:,} ways that keep every hard limit"
+            )
+            self._reason.setToolTip(f"{tried:,} ways were tried")
         else:
             self._reason.setText(self._refusal or "None yet: place a target and propose")
 
@@ -107,7 +94,7 @@ class ProposalsCard(Card):
     def _take(self, followed: _Followed) -> None:
         self._following = False
         session, found = self._desk.session, followed.found
-        self._refusal = found if isinstance(found, str) else ""
+        self._refusal = as_sentence(found) if isinstance(found, str) else ""
         if isinstance(found, Proposals) and session.case is followed.case:
             session.keep_proposals(followed.ground, found, followed.drawn)
         else:
@@ -124,74 +111,5 @@ class _Followed:
     found: Proposals | str
 
 
-def path_words(number: int, proposal: Proposal) -> str:
-    """Two lines: '1  Safest · 70 mm' and '9.2 mm to Right rib 9 (at least 2 mm)'."""
-    merits = ", ".join(proposal.best_at).capitalize() or "Another way"
-    near = proposal.limiting
-    limit = "nothing to avoid within 25 mm"
-    if near is not None:
-        limit = f"{near.value:.1f} mm to {near.structure} ({near.limit_words})"
-    return f"{number + 1}  {merits} · {proposal.path.length_mm:.0f} mm\n{limit}"
-
-
 def _enters(proposal: Proposal, entry_ct_mm: FloatArray | None) -> bool:
     return entry_ct_mm is not None and bool(np.allclose(proposal.path.entry_ct_mm, entry_ct_mm))
-
-
-class LimitList(QWidget):
-    """Every limit of the path at hand: name, value, limit, and in words whether it is kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setVerticalSpacing(3)
-        grid.setColumnStretch(0, 1)
-        self._cells = [tuple(label("", "note") for _ in range(4)) for _ in range(MOST_FINDINGS)]
-        for row, cells in enumerate(self._cells):
-            for column, cell in enumerate(cells):
-                cell.setWordWrap(column == 0)
-                grid.addWidget(cell, row, column)
-        self._shown: tuple[PlanFinding, ...] | None = ()
-        self.show_findings(None)
-
-    def show_findings(self, found: Findings | None) -> None:
-        """Show the limits of a path, broken hard ones first."""
-        limits = None if found is None else found.limits
-        if limits == self._shown:
-            return
-        self._shown = limits
-        ordered = sorted(limits or (), key=lambda item: (item.passes, not item.hard))
-        for row, cells in enumerate(self._cells):
-            item = ordered[row] if row < len(ordered) else None
-            _show_row(cells, item)
-        self.setVisible(bool(ordered))
-
-
-def _show_row(cells: tuple[QLabel, ...], item: PlanFinding | None) -> None:
-    for cell in cells:
-        cell.setVisible(item is not None)
-    if item is None:
-        return
-    name, value, limit, verdict = cells
-    name.setText(item.structure or item.name)
-    value.setText(value_words(item))
-    limit.setText(item.limit_words)
-    verdict.setText(verdict_words(item))
-    set_mood(verdict, "good" if item.passes else ("bad" if item.hard else "warn"))
-
-
-def value_words(item: PlanFinding) -> str:
-    """'7.2 mm': the value with its unit."""
-    unit = item.unit if item.unit in {"°", "%", ""} else f" {item.unit}"
-    digits = 1 if item.unit == "mm" else 0
-    return f"{item.value:.{digits}f}{unit}".replace("-", "−")
-
-
-def verdict_words(item: PlanFinding) -> str:
-    """Whether a limit is kept, in a word."""
-    if item.limit is None:
-        return ""
-    if item.passes:
-        return "kept"
-    return "NOT KEPT" if item.hard else "not reached"

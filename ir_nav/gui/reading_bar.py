@@ -19,7 +19,6 @@ from PyQt6.QtWidgets import (
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.plan_sections import bring_into_sight
 from ir_nav.gui.reading_desk import ReadingDesk
 from ir_nav.gui.reading_icons import SIDE, icon
 from ir_nav.gui.reading_second import SecondCard
@@ -27,6 +26,7 @@ from ir_nav.gui.reading_settings import SLABS, slab_words
 from ir_nav.gui.reading_windows import PRESETS
 from ir_nav.gui.scene_request import VolumeLook
 from ir_nav.gui.scene_view import SceneView
+from ir_nav.gui.side_sections import bring_into_sight
 from ir_nav.gui.slice_tools import SliceTool, SliceTools
 from ir_nav.imaging import Volume
 

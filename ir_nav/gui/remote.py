@@ -31,9 +31,14 @@ class Remote:
         found = self.window.findChild(QPushButton, name)
         if found is None:
             raise RemoteError(f"there is no button '{name}'")
-        if not found.isVisible() or not found.isEnabled():
+        if not self.can_press(name):
             raise RemoteError(f"the button '{name}' cannot be pressed now")
         found.click()
+
+    def can_press(self, name: str) -> bool:
+        """Whether a button is in sight and enabled."""
+        found = self.window.findChild(QPushButton, name)
+        return found is not None and found.isVisible() and found.isEnabled()
 
     def choose(self, name: str, text: str) -> None:
         """Choose an entry of a list by its text."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from ir_nav.geometry import FloatArray
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.planning import PlannedPath
+from ir_nav.planning.ablation import Ellipsoid
 from ir_nav.session.state import TipState
 
 # Drawn from the tip backwards: the tracker does not tell how long the needle is.
@@ -58,6 +59,8 @@ class Overlays:
 
     error_mm: radius that holds the tip in 95 % of cases. tolerance_mm: ring round the target.
     achieved: where the needle went, for review. stylus_ct_mm (3,): tip of the stylus.
+    approved: needles of the plan while another path is drafted. zones: what its needles ablate.
+    swiped_ct_mm (n, 3): points that the stylus was swiped over.
     """
 
     target_ct_mm: FloatArray | None = None
@@ -68,6 +71,9 @@ class Overlays:
     marks: tuple[Mark, ...] = ()
     stylus_ct_mm: FloatArray | None = None
     achieved: PlannedPath | None = None
+    approved: tuple[PlannedPath, ...] = ()
+    zones: tuple[Ellipsoid, ...] = ()
+    swiped_ct_mm: FloatArray | None = None
 
     @property
     def hub_ct_mm(self) -> FloatArray | None:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from threading import Condition, Thread, get_native_id
 
-from ir_nav.gui.scene_request import ScenePicture, SceneRequest
+from ir_nav.gui.scene_records import Overlays
+from ir_nav.gui.scene_request import Lens, ScenePicture, SceneRequest
 from ir_nav.gui.scene_vtk import SceneUnavailableError, VtkScene
 
 FASTEST_S = 1.0 / 10.0
@@ -121,12 +122,8 @@ class SceneThread:
             spent = time.perf_counter() - start
             number += 1
             reduction = detail.after(spent * 1e3)
-            marks = request.overlays.marks
             lens = scene.lens()
-            places = lens.places([mark.point_ct_mm for mark in marks])
-            names = tuple(
-                (float(x), float(y), mark.name) for (x, y), mark in zip(places, marks, strict=True)
-            )
+            names = _named_places(request.overlays, lens)
             with self._ready:
                 self._picture = ScenePicture(
                     request.owner, pixels, spent * 1e3, number, request.camera, names, lens
@@ -144,6 +141,17 @@ class SceneThread:
     def _fail(self, why: str) -> None:
         with self._ready:
             self._fault = why
+
+
+def _named_places(shown: Overlays, lens: Lens) -> tuple[tuple[float, float, str], ...]:
+    """Marked points, and approved needles where there are several, as parts of the picture."""
+    named = [(mark.point_ct_mm, mark.name) for mark in shown.marks]
+    if len(shown.approved) > 1:
+        named += [(one.entry_ct_mm, f"{n}") for n, one in enumerate(shown.approved, start=1)]
+    places = lens.places([point for point, _ in named])
+    return tuple(
+        (float(x), float(y), name) for (x, y), (_, name) in zip(places, named, strict=True)
+    )
 
 
 def _step_back() -> None:

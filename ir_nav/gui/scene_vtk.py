@@ -8,15 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PyQt6.QtGui import QColor
 
-from ir_nav.geometry import read_only
+from ir_nav.geometry import perpendicular_basis, read_only
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import MarkState, Overlays
 from ir_nav.gui.scene_request import Camera, Lens, SceneRequest, Surface, VolumeLook
 from ir_nav.gui.scene_volume import dress, reach_of, volume_actor
 from ir_nav.imaging import Mesh, Volume
+from ir_nav.planning.ablation import Ellipsoid
 
 BACKGROUND = (0.043, 0.05, 0.058)
 TUBE_MM = 1.6
+ZONE_OPACITY = 0.35
+THIN_MM = 1.0
+DOT_PX = 4.0
 
 
 class SceneUnavailableError(RuntimeError):
@@ -159,7 +163,10 @@ def _offscreen_window() -> Any:
 
 
 def _overlay_actors(shown: Overlays) -> list[Any]:
-    actors = []
+    actors = [
+        _tube(path.entry_ct_mm, path.target_ct_mm, theme.TEXT_2, THIN_MM) for path in shown.approved
+    ]
+    actors += [_zone(zone) for zone in shown.zones]
     if shown.target_ct_mm is not None:
         actors.append(_ball(shown.target_ct_mm, 4.5, theme.PLAN))
     if shown.target_ct_mm is not None and shown.entry_ct_mm is not None:
@@ -173,6 +180,8 @@ def _overlay_actors(shown: Overlays) -> list[Any]:
         actors.append(_tube(path.entry_ct_mm, path.target_ct_mm, theme.NEEDLE, TUBE_MM))
     if shown.stylus_ct_mm is not None:
         actors.append(_ball(shown.stylus_ct_mm, 4.0, theme.TEXT_1))
+    if shown.swiped_ct_mm is not None:
+        actors.append(_dots(shown.swiped_ct_mm, theme.TEXT_1))
     names = {MarkState.DONE: theme.GOOD, MarkState.CURRENT: theme.PLAN}
     actors.extend(
         _ball(mark.point_ct_mm, 6.0, names.get(mark.state, theme.TEXT_2)) for mark in shown.marks
@@ -243,6 +252,47 @@ def _ball(middle: ArrayLike, radius_mm: float, colour: str) -> Any:
     ball.SetPhiResolution(10)
     ball.Update()
     return _actor(ball.GetOutput(), colour, lit=False)
+
+
+def _zone(zone: Ellipsoid) -> Any:
+    """A see-through ellipsoid about its needle."""
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+    from vtkmodules.vtkFiltersSources import vtkSphereSource
+
+    ball = vtkSphereSource()
+    ball.SetRadius(1.0)
+    ball.SetThetaResolution(28)
+    ball.SetPhiResolution(20)
+    ball.Update()
+    actor = _actor(ball.GetOutput(), theme.PLAN, lit=True)
+    first, second = perpendicular_basis(zone.axis_ct, (0.0, 0.0, 1.0))
+    wide, long = zone.half_width_mm, zone.half_length_mm
+    columns = (wide * first, wide * second, long * zone.axis_ct, zone.centre_ct_mm)
+    placed = vtkMatrix4x4()
+    for column, values in enumerate(columns):
+        for row in range(3):
+            placed.SetElement(row, column, float(values[row]))
+    actor.SetUserMatrix(placed)
+    actor.GetProperty().SetOpacity(ZONE_OPACITY)
+    return actor
+
+
+def _dots(points_ct_mm: ArrayLike, colour: str) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+    from vtkmodules.vtkFiltersGeneral import vtkVertexGlyphFilter
+
+    points = vtkPoints()
+    points.SetData(numpy_to_vtk(np.ascontiguousarray(points_ct_mm), deep=True))
+    poly = vtkPolyData()
+    poly.SetPoints(points)
+    vertices = vtkVertexGlyphFilter()
+    vertices.SetInputData(poly)
+    vertices.Update()
+    actor = _actor(vertices.GetOutput(), colour, lit=False)
+    actor.GetProperty().SetPointSize(DOT_PX)
+    return actor
 
 
 def _actor(poly: Any, colour: str, *, lit: bool) -> Any:

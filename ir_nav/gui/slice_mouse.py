@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QWheelEvent
+from PyQt6.QtWidgets import QApplication
 
 from ir_nav.geometry import FloatArray
 from ir_nav.gui.scene_records import Handle
@@ -31,12 +32,15 @@ class _Drag(Enum):
 class BrowsableSlice(SliceView):
     """A slice the user moves through and places points in.
 
-    point_picked: (3,) in `ct`, mm, while `picking`. handle_dragged: Handle and its new point.
+    point_picked: (3,) in `ct`, mm, by a click while `picking`; a drag does what it does without.
+    handle_taken, handle_dragged, handle_left: Handle, and its new point while it is dragged.
     looked: (3,) the new middle. windowed: window and level, HU.
     """
 
     point_picked = pyqtSignal(object)
+    handle_taken = pyqtSignal(object)
     handle_dragged = pyqtSignal(object, object)
+    handle_left = pyqtSignal(object)
     looked = pyqtSignal(object)
     windowed = pyqtSignal(float, float)
 
@@ -55,7 +59,7 @@ class BrowsableSlice(SliceView):
         self._drag: _Drag | None = None
         self._handle: Handle | None = None
         self._handle_depth_mm = 0.0
-        self._last = QPointF()
+        self._pressed = self._last = QPointF()
         self._tools: SliceTools | None = None
         self._window_step = HU_PER_PX
         self.setMouseTracking(True)
@@ -80,8 +84,8 @@ class BrowsableSlice(SliceView):
     def show_cursor(self) -> None:
         """The pointer's shape: a cross for placing, else the tool's."""
         tool = None if self._tools is None else self._tools.active
-        shape = Qt.CursorShape.ArrowCursor if tool is None else tool.cursor
-        self.setCursor(Qt.CursorShape.CrossCursor if self._picking else shape)
+        plain = Qt.CursorShape.CrossCursor if self._picking else Qt.CursorShape.ArrowCursor
+        self.setCursor(plain if tool is None else tool.cursor)
 
     def draw_layers(self, painter: QPainter) -> None:
         if self._tools is not None:
@@ -89,8 +93,9 @@ class BrowsableSlice(SliceView):
 
     @property
     def _tool(self) -> SliceTools | None:
-        """Who is asked first: nobody while a point is being placed."""
-        return None if self._picking else self._tools
+        """Who is asked first: a tool in use; nobody else while a point is being placed."""
+        tools = self._tools
+        return None if tools is None or (self._picking and tools.active is None) else tools
 
     def set_draggable(self, draggable: bool) -> None:
         """Whether target and entry can be taken hold of."""
@@ -116,7 +121,7 @@ class BrowsableSlice(SliceView):
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is None:
             return
-        self._last = event.position()
+        self._pressed = self._last = event.position()
         tools, at = self._tool, event.position()
         if tools is not None and self._offered(tools, at) and tools.press(self, event):
             return
@@ -135,14 +140,16 @@ class BrowsableSlice(SliceView):
                 self._tool.move(self, event)
             return
         at = event.position()
+        if self._drag is _Drag.PICK:
+            if not is_drag(self._pressed, at):
+                return
+            self._take_hold(self._pressed)
         moved, self._last = at - self._last, at
         if self._drag is _Drag.PAN:
             shift = self._right * moved.x() + self._down * moved.y()
             self._move_to(self._centre - shift * self.mm_per_px)
         elif self._drag is _Drag.ZOOM:
             self.set_field(self.field_mm * ZOOM_STEP ** (moved.y() / ZOOM_PX))
-        elif self._drag is _Drag.PICK:
-            self.point_picked.emit(self.to_ct(at))
         elif self._drag is _Drag.HANDLE:
             self.handle_dragged.emit(self._handle, self.to_ct(at, self._handle_depth_mm))
         else:
@@ -154,8 +161,12 @@ class BrowsableSlice(SliceView):
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and self._drag is None and self._tool is not None:
             self._tool.release(self, event)
-        self._drag = None
-        self._handle = None
+        drag, handle = self._drag, self._handle
+        self._drag = self._handle = None
+        if drag is _Drag.PICK:
+            self.point_picked.emit(self.to_ct(self._pressed))
+        elif handle is not None:
+            self.handle_left.emit(handle)
 
     def event(self, event: QEvent | None) -> bool:
         """A tool may have a use for keys that are the window's otherwise."""
@@ -205,10 +216,15 @@ class BrowsableSlice(SliceView):
     def _press_left(self, at: QPointF) -> None:
         if self._picking:
             self._drag = _Drag.PICK
-            self.point_picked.emit(self.to_ct(at))
-            return
+        else:
+            self._take_hold(at)
+
+    def _take_hold(self, at: QPointF) -> None:
+        """Begin a drag: of what lies there, else of the window."""
         self._handle = self._handle_at(at) if self._draggable else None
         self._drag = _Drag.WINDOW if self._handle is None else _Drag.HANDLE
+        if self._handle is not None:
+            self.handle_taken.emit(self._handle)
 
     def _handle_at(self, at: QPointF) -> Handle | None:
         for handle, point in (
@@ -236,3 +252,8 @@ class BrowsableSlice(SliceView):
         alignment = np.abs(normal @ (axes / spacing))
         best = int(np.argmax(alignment))
         return float(spacing[best]) if alignment[best] > 0.99 else 1.0
+
+
+def is_drag(pressed: QPointF, at: QPointF) -> bool:
+    """Whether the pointer has gone further than a hand shakes in a click."""
+    return (at - pressed).manhattanLength() >= QApplication.startDragDistance()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtCore import QPoint, QRect, QRectF, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from ir_nav.gui import theme
+from ir_nav.gui.pages.base import Page
 
 
 class Stage(QWidget):
@@ -27,6 +28,13 @@ class Stage(QWidget):
         if tone != self._alarm:
             self._alarm = tone
             self.update()
+
+    def image_area(self) -> QRect:
+        """Where the page at hand shows images, in the stage."""
+        page = self.pages.currentWidget()
+        if not isinstance(page, Page):
+            return self.rect()
+        return page.image_area().translated(page.mapTo(self, QPoint(0, 0)))
 
     @property
     def alarm(self) -> str | None:

@@ -41,10 +41,12 @@ SMOOTHING_MM = 1.0
 
 
 class StructureDesk(QObject):
-    """changed: the list, what is selected or what is hidden. drawn: the label map for the views."""
+    """changed: the list, what is selected or what is hidden. drawn: the label map for the views.
+    added: the Segment that a tool has made."""
 
     changed = pyqtSignal()
     drawn = pyqtSignal()
+    added = pyqtSignal(object)
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -201,6 +203,7 @@ class StructureDesk(QObject):
             f"Add {segment.display_name}", lambda history, words: history.put(words, segment)
         )
         self.select(segment.number)
+        self.added.emit(segment)
 
     def change(self, words: str, segment: Segment) -> None:
         """Put a segment in the place of the one of its number."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QSignalBlocker, Qt
-from PyQt6.QtGui import QColor, QIcon, QKeySequence, QPixmap, QShortcut
+from PyQt6.QtGui import QColor, QIcon, QKeySequence, QPixmap, QResizeEvent, QShortcut
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -22,14 +22,23 @@ from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import ask_file, ask_save
 from ir_nav.gui.forms import Card, button, label
+from ir_nav.gui.limit_list import ONE_LINE_PX
 from ir_nav.gui.scene_records import CaseImages
 from ir_nav.gui.slice_tools import SliceTool, SliceTools
 from ir_nav.gui.structure_desk import StructureDesk
 from ir_nav.gui.structure_outline import StructureLayer
+from ir_nav.gui.structure_rows import (
+    DETAIL,
+    ROW_PX,
+    TWO_LINES_PX,
+    TwoLines,
+    clearances_by_name,
+    ordered,
+)
 from ir_nav.gui.structure_tools import BrushTool, LesionTool, VesselTool
 from ir_nav.imaging.segmentation import Origin, Segment, Segmentation
 from ir_nav.imaging.volume import BoolArray
-from ir_nav.planning import Protocol
+from ir_nav.planning import PlanFinding, Protocol
 from ir_nav.planning.protocol import Role
 from ir_nav.session.structure_roles import GivenRole, given_role
 
@@ -37,7 +46,6 @@ KINDS = "Structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm);;All files 
 SAVED = "Label map (*.nii.gz)"
 SWATCH_PX = 14
 ROWS_SHOWN = 7
-ROW_PX = 30
 TICKS = f"""
 QTableWidget {{ font-size: {theme.NOTE}px; }}
 QTableWidget::item {{ padding: 2px 4px; }}
@@ -69,6 +77,7 @@ class StructuresCard(Card):
         self._shown: tuple[object, ...] = ()
         self._images: CaseImages | None = None
         self._protocol: Protocol | None = None
+        self._near_mm: dict[str, float] = {}
         self._sizes: dict[int, tuple[BoolArray, float]] = {}
         self._hint = label("", "quiet", name="structure_hint")
         self._build()
@@ -98,12 +107,16 @@ class StructuresCard(Card):
         self._open = button(
             "list_structures", "List", self._fold, kind="small", checkable=True, tip="Show the list"
         )
-        self.add_row(*self._buttons.values())
+        self.add_row(*self._buttons.values(), self._open)
         self._hint.hide()
         self.add(self._hint)
         finding = self.structures.find_automatically
         tip = "Skin, bone, lungs, trachea and bowel gas"
-        self.add_row(_small("find_structures", "Automatic", finding, tip), self._open)
+        total = self.structures.run_total
+        self.add_row(
+            _small("find_structures", "Automatic", finding, tip),
+            _small("total_segmentator", "TotalSegmentator", total, "If it is installed here"),
+        )
         self._list = QWidget()
         rows = QVBoxLayout(self._list)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -119,7 +132,6 @@ class StructuresCard(Card):
         self.add(self._list)
 
     def _commands(self) -> tuple[tuple[QPushButton, ...], ...]:
-        total = self.structures.run_total
         return (
             (
                 _small("undo_structure", "Undo", self._undo, "Ctrl+Z"),
@@ -131,7 +143,6 @@ class StructuresCard(Card):
                 _small("import_structures", "Import …", self.ask_import, "Or open saved ones"),
                 _small("save_structures", "Save …", self.ask_save, "Label map and names"),
             ),
-            (_small("total_segmentator", "TotalSegmentator", total, "If it is installed here"),),
         )
 
     def _fold(self) -> None:
@@ -154,6 +165,7 @@ class StructuresCard(Card):
                 columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         table.setMinimumHeight(ROWS_SHOWN * ROW_PX + 4)
         table.setStyleSheet(TICKS)
+        table.setItemDelegateForColumn(0, TwoLines(table))
         table.setToolTip("Tick: outline shown. Double click or F2: another name.")
         table.itemSelectionChanged.connect(self._choose)
         table.itemChanged.connect(self._edited)
@@ -168,6 +180,23 @@ class StructuresCard(Card):
         if images is not self._images:
             self._images = images
             self._draw()
+
+    def order_by(self, limits: tuple[PlanFinding, ...] | None) -> None:
+        """List what is avoided by its distance to the path of these findings."""
+        near_mm = clearances_by_name(limits)
+        if near_mm != self._near_mm:
+            self._near_mm = near_mm
+            self._show_list()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Where it is narrow, the name has the whole line."""
+        super().resizeEvent(event)
+        narrow = self.width() < ONE_LINE_PX
+        for column in (1, 2):
+            self.table.setColumnHidden(column, narrow)
+        rows = self.table.verticalHeader()
+        if rows is not None:
+            rows.setDefaultSectionSize(TWO_LINES_PX if narrow else ROW_PX)
 
     def take_undo(self) -> bool:
         """Undo here when the last thing was done here; whether it was."""
@@ -229,7 +258,8 @@ class StructuresCard(Card):
 
     def _show_list(self) -> None:
         structures = self.structures
-        segments, protocol = structures.segments, self._protocol
+        protocol = self._protocol
+        segments = ordered(structures.segments, protocol, self._near_mm)
         with QSignalBlocker(self.table):
             self._fill(segments, protocol)
             row = next(
@@ -283,6 +313,7 @@ class StructuresCard(Card):
             part.setToolTip(role.rule or "No rule of the protocol names it: the path may pass")
         size.setText(f"{size_ml:.0f} ml" if size_ml >= 10.0 else f"{size_ml:.1f} ml")
         size.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        name.setData(DETAIL, f"{part.text()} · {size.text()}" if part.text() else size.text())
         for cell in (part, size):
             cell.setFlags(cell.flags() & ~Qt.ItemFlag.ItemIsEditable)
 

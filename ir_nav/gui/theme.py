@@ -62,6 +62,8 @@ MEDIUM: Final = 500
 STRONG: Final = 600
 
 FAMILY: Final = "Inter"
+# A style sheet knows a picture by its file alone.
+CHEVRON: Final = f"{resources.files('ir_nav.gui')}/icons/chevron.svg".replace("\\", "/")
 
 
 def load_fonts() -> None:
@@ -144,9 +146,11 @@ QPushButton[kind="primary"]:disabled {{
 }}
 QPushButton[kind="small"] {{ min-height: 34px; font-size: {NOTE}px; padding: 0 12px; }}
 QPushButton[kind="tab"] {{
-    min-height: {BUTTON_HEIGHT - 2}px; font-size: {NOTE}px; padding: 0 3px; color: {TEXT_2};
+    min-height: {BUTTON_HEIGHT - 2}px; font-size: {LEAST}px; padding: 0 2px; color: {TEXT_2};
 }}
 QPushButton[kind="tab"]:checked {{ color: {TEXT_1}; }}
+QPushButton[kind="tab"][mood="bad"] {{ color: {ALARM_HIGH}; }}
+QPushButton[kind="tab"][mood="warn"] {{ color: {ALARM_MEDIUM}; }}
 QComboBox {{
     background: {PANEL}; border: 1px solid {LINE}; border-radius: {RADIUS}px;
     min-height: 38px; padding: 0 12px;
@@ -157,6 +161,7 @@ QLineEdit {{
 }}
 QComboBox[ring="true"], QLineEdit:focus {{ border: 2px solid {ACCENT}; }}
 QComboBox::drop-down {{ border: 0; width: 26px; }}
+QComboBox::down-arrow {{ image: url("{CHEVRON}"); width: 12px; height: 8px; }}
 QComboBox QAbstractItemView {{
     background: {PANEL}; border: 1px solid {LINE}; selection-background-color: {CURRENT};
 }}

@@ -38,6 +38,7 @@ class Worker(QObject):
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
         self._cancelled = Event()
         self._waiting = 0
+        self._closed = False
         self._returned.connect(_call)
 
     @property
@@ -69,6 +70,7 @@ class Worker(QObject):
 
     def close(self) -> None:
         """Drop what waits; a running job ends at its next progress report."""
+        self._closed = True
         self._cancelled.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -99,14 +101,19 @@ class Worker(QObject):
 
     def _finish(self) -> None:
         self._waiting -= 1
-        self.ended.emit()
+        # What a job was for may be gone with the window by the time that its result is told.
+        if not self._closed:
+            self.ended.emit()
 
     def _fail(self, error: Exception) -> None:
         self._finish()
-        self.failed.emit(error)
+        if not self._closed:
+            self.failed.emit(error)
 
     def _succeed(self, done: Callable[[Any], None], result: object) -> None:
         self._finish()
+        if self._closed:
+            return
         try:
             done(result)
         except Exception as error:  # noqa: BLE001 - the GUI's command boundary

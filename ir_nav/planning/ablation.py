@@ -26,6 +26,7 @@ from ir_nav.planning.target_mask import TargetMask
 # Distance of neighbouring points on a zone's surface; wrong by under 0.01 mm at a 5 mm margin.
 SURFACE_STEP_MM = 0.4
 VOLUME_STEP_MM = 1.0
+SECTION_POINTS = 90
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,28 @@ class Ellipsoid:
         across = np.outer(np.cos(turn) * ring, first) + np.outer(np.sin(turn) * ring, second)
         along = np.outer(height * self.half_length_mm, self.axis_ct)
         return np.asarray(self.centre_ct_mm + across + along)
+
+    def section(
+        self, point_ct_mm: FloatArray, right_ct: FloatArray, down_ct: FloatArray
+    ) -> FloatArray | None:
+        """(n, 3) `ct` mm round the ellipse that a plane cuts out; None where it misses the zone.
+
+        point (3,) on the plane, right and down (3,) unit and square to each other.
+        """
+        across, along = 1.0 / self._width_squared, 1.0 / self.half_length_mm**2
+        form = across * np.eye(3) + (along - across) * np.outer(self.axis_ct, self.axis_ct)
+        base = np.stack([right_ct, down_ct], axis=1)
+        offset = point_ct_mm - self.centre_ct_mm
+        inner, slope = base.T @ form @ base, base.T @ form @ offset
+        middle = -np.linalg.solve(inner, slope)
+        left = 1.0 - float(offset @ form @ offset) - float(slope @ middle)
+        if left <= 0.0:
+            return None
+        turns = np.linspace(0.0, 2.0 * np.pi, SECTION_POINTS, endpoint=False)
+        ring = np.linalg.solve(
+            np.linalg.cholesky(inner).T, np.stack([np.cos(turns), np.sin(turns)])
+        )
+        return np.asarray(point_ct_mm + (middle[:, None] + np.sqrt(left) * ring).T @ base.T)
 
     @property
     def bounds_mm(self) -> FloatArray:

@@ -13,7 +13,8 @@ class PlanFinding:
     against, "" where there is none. value and limit: in `unit` ("mm", "°", "%", "mm³", ...);
     limit is None where the quantity only informs. hard: a plan that misses the limit is not
     allowed, otherwise it is only dearer. passes: whether the limit is kept; True without one.
-    most: the limit is the largest value allowed; otherwise the smallest.
+    most: the limit is the largest value allowed; otherwise the smallest. group: the protocol's
+    name for the kind of structure, "" where there is none.
     """
 
     name: str
@@ -24,6 +25,7 @@ class PlanFinding:
     hard: bool
     passes: bool
     most: bool = False
+    group: str = ""
 
     @property
     def limit_words(self) -> str:
@@ -40,5 +42,5 @@ class PlanFinding:
         value = f"{subject}: {self.value:.1f} {self.unit}".rstrip()
         if self.limit is None:
             return value
-        verdict = "kept" if self.passes else ("NOT KEPT" if self.hard else "not reached")
+        verdict = "kept" if self.passes else ("NOT KEPT" if self.hard else "wish not met")
         return f"{value} ({self.limit_words}), {verdict}"

@@ -16,6 +16,7 @@ from ir_nav.planning.criteria import (
 )
 from ir_nav.planning.finding import PlanFinding
 from ir_nav.planning.ground import Ground
+from ir_nav.planning.looked_for import unmeasured
 from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.protocol import Criterion, Limit, Protocol
 from ir_nav.planning.search import by_criterion
@@ -27,7 +28,7 @@ ON_SKIN_MM = 4.0
 CLEARANCE = "Clearance"
 WORDS: dict[Criterion, tuple[str, str]] = {
     Criterion.LENGTH: ("Length", "mm"),
-    Criterion.SKIN_ANGLE: ("To skin normal", "°"),
+    Criterion.SKIN_ANGLE: ("Tilt at the skin", "°"),
     Criterion.CAPSULE_ANGLE: ("To capsule", "°"),
     Criterion.PARENCHYMA: ("Organ before target", "mm"),
     Criterion.PLEURA: ("Pleura crossed", ""),
@@ -68,11 +69,24 @@ def clearance_findings(
         rule = protocol.kept[structure.group]
         kept = distance >= rule.margin_mm
         found.append(
-            PlanFinding(CLEARANCE, structure.name, distance, "mm", rule.margin_mm, True, kept)
+            PlanFinding(
+                CLEARANCE,
+                structure.name,
+                distance,
+                "mm",
+                rule.margin_mm,
+                True,
+                kept,
+                group=rule.name,
+            )
         )
         wish = rule.preferred_mm
         if wish is not None and kept and distance < wish:
-            found.append(PlanFinding(CLEARANCE, structure.name, distance, "mm", wish, False, False))
+            found.append(
+                PlanFinding(
+                    CLEARANCE, structure.name, distance, "mm", wish, False, False, group=rule.name
+                )
+            )
     return tuple(sorted(found, key=lambda item: (not item.hard, room_mm(item))))
 
 
@@ -80,6 +94,32 @@ def limiting(found: tuple[PlanFinding, ...]) -> PlanFinding | None:
     """The clearance with the least room beyond its margin; None when nothing is near."""
     clear = [item for item in found if item.name == CLEARANCE and item.hard]
     return min(clear, key=room_mm, default=None)
+
+
+def by_group(found: tuple[PlanFinding, ...]) -> tuple[tuple[PlanFinding, ...], ...]:
+    """Findings of one quantity and kind of structure together, the worst of each first, in the
+    order in which the first of each stands; what has no structure stands alone."""
+    groups: dict[tuple[str, str], list[PlanFinding]] = {}
+    for number, one in enumerate(found):
+        key = (one.name, one.group) if one.group else (one.name, f" {number}")
+        groups.setdefault(key, []).append(one)
+    return tuple(
+        tuple(sorted(group, key=lambda one: (one.passes, not one.hard, room_mm(one))))
+        for group in groups.values()
+    )
+
+
+def shared_name(found: tuple[PlanFinding, ...]) -> str:
+    """What structures of one kind are called together: the words their names begin with, else the
+    protocol's name for them."""
+    names = [one.structure.split() for one in found]
+    common: list[str] = []
+    for words in zip(*names, strict=False):
+        if len(set(words)) > 1:
+            break
+        common.append(words[0])
+    name = " ".join(common)
+    return found[0].group if name in {"", "Left", "Right"} else name
 
 
 def room_mm(finding: PlanFinding) -> float:
@@ -108,6 +148,8 @@ def _values(
         values[Criterion.PROBE] = probe_view_percent(ground, protocol.probe, path)
     if not protocol.of(Criterion.FISSURE):
         del values[Criterion.FISSURE]
+    for missing in unmeasured(ground, protocol):
+        values[missing.criterion] = np.nan
     return values
 
 

@@ -57,6 +57,42 @@ def instrument_rows(plan: Plan) -> list[Row]:
     return rows
 
 
+def depth_words(plan: Plan) -> str:
+    """Where the tip comes to rest, from the aim and from the skin, and how deep it goes then:
+    'Tip rests 9.5 mm before the aim · 58 mm from skin · 12.5 mm past the aim when fired'."""
+    instrument, path = plan.instrument, plan.path
+    return " · ".join(
+        (
+            _rest_words(instrument),
+            f"{path.length_mm:.0f} mm from skin",
+            *_deepest_words(plan),
+        )
+    )
+
+
+def _rest_words(instrument: Instrument) -> str:
+    tip = "Introducer's tip" if isinstance(instrument, Coaxial) else "Tip"
+    ahead_mm = instrument.aim_ahead_mm
+    if abs(ahead_mm) < 0.05:
+        return f"{tip} rests on the aim"
+    return f"{tip} rests {abs(ahead_mm):.1f} mm {'before' if ahead_mm > 0.0 else 'past'} the aim"
+
+
+def _deepest_words(plan: Plan) -> tuple[str, ...]:
+    instrument = plan.instrument
+    if isinstance(instrument, Ablation):
+        return (f"zone reaches {instrument.zone.ahead_mm:g} mm beyond the tip",)
+    if isinstance(instrument, Drainage):
+        return (f"loop {instrument.catheter.loop_mm:g} mm wide",)
+    if not isinstance(instrument, Biopsy | Coaxial):
+        return ()
+    sample = sample_of(plan.path, instrument)
+    if sample is None:
+        return ()
+    side = "past" if sample.overshoot_mm >= 0.0 else "before"
+    return (f"{abs(sample.overshoot_mm):.1f} mm {side} the aim when fired",)
+
+
 def _needle(needle: Needle) -> str:
     return f"{needle.gauge} G ({needle.outer_diameter_mm:.2f} mm) x {needle.length_mm:g} mm"
 

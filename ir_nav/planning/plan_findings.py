@@ -10,6 +10,7 @@ from ir_nav.planning.findings import CLEARANCE, clearance_findings, findings
 from ir_nav.planning.ground import Ground
 from ir_nav.planning.instrument_findings import deepest_paths, instrument_findings
 from ir_nav.planning.instruments import Drainage, Instrument
+from ir_nav.planning.needle_pairs import spacing_findings
 from ir_nav.planning.plan import Plan
 from ir_nav.planning.protocol import Protocol
 from ir_nav.planning.target_mask import TargetMask
@@ -30,6 +31,7 @@ def plan_findings(
         others = [one for one in findings(ground, protocol, path) if one.name != CLEARANCE]
         mark = f", needle {number}" if len(lines) > 1 else ""
         found += [replace(one, name=one.name + mark) for one in (*clear, *others)]
+    found += spacing_findings(plan, protocol.needle_spacing_mm)
     return (*found, *instrument_findings(plan, target))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_nav.geometry import FloatArray
+from ir_nav.geometry import FloatArray, angle_between_deg
 from ir_nav.imaging import BoolArray, skin_crossings
 from ir_nav.planning.blocking import NoPathError, explain
 from ir_nav.planning.finding import PlanFinding
@@ -19,10 +19,13 @@ from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.protocol import Protocol
 from ir_nav.planning.search import SkinMap, Ways, search
 from ir_nav.planning.second_look import look_again
+from ir_nav.planning.way_words import ribs_passed, way_words
 
 MOST_PROPOSALS = 5
 # Entries nearer to each other than this are one way to the user.
 APART_MM = 20.0
+# And if the same structure limits both, those within this angle.
+APART_DEG = 10.0
 # Differences below these are none: millimetres of room and way, parts of ease.
 ALIKE = 0.01
 
@@ -31,13 +34,15 @@ ALIKE = 0.01
 class Proposal:
     """A path that keeps every hard limit. limiting: the clearance with the least to spare, None
     when nothing that is kept away from lies within 25 mm. best_at: 'safest', 'shortest' or
-    'easiest' among those proposed beside it."""
+    'easiest' among those proposed beside it. way, ribs: its name, of way_words and ribs_passed."""
 
     path: PlannedPath
     findings: tuple[PlanFinding, ...]
     limiting: PlanFinding | None
     quality: float
     best_at: tuple[str, ...] = ()
+    way: str = ""
+    ribs: str = ""
 
     def words(self) -> str:
         """One line: '84 mm, 7.2 mm to Portal vein (5 wanted)'."""
@@ -115,10 +120,23 @@ def _choose(ground: Ground, protocol: Protocol, found: SkinMap, count: int) -> l
         if proposal is None:
             left[best] = False
             continue
-        chosen.append(Proposal(*proposal, float(ways.quality[best])))
-        away = np.linalg.norm(entries - proposal[0].entry_ct_mm, axis=1)
+        path, found_of_it, limit = proposal
+        away = np.linalg.norm(entries - path.entry_ct_mm, axis=1)
+        if any(_alike(path, limit, other) for other in chosen):
+            left &= away >= APART_MM / 2.0
+            left[best] = False
+            continue
+        named = way_words(path), ribs_passed(ground, path, found_of_it)
+        chosen.append(Proposal(*proposal, float(ways.quality[best]), (), *named))
         left &= away >= APART_MM + rim
     return chosen
+
+
+def _alike(path: PlannedPath, limit: PlanFinding | None, other: Proposal) -> bool:
+    """Whether the same structure limits both and they go nearly the same way."""
+    names = [None if one is None else one.structure for one in (limit, other.limiting)]
+    apart_deg = angle_between_deg(path.direction_ct, other.path.direction_ct)
+    return names[0] == names[1] and apart_deg < APART_DEG
 
 
 def _measured(
@@ -147,7 +165,7 @@ def _with_merits(chosen: list[Proposal]) -> tuple[Proposal, ...]:
         for p in chosen
     ]
     lengths = [p.path.length_mm for p in chosen]
-    angles = [next(f.value for f in p.findings if f.name == "To skin normal") for p in chosen]
+    angles = [next(f.value for f in p.findings if f.name == "Tilt at the skin") for p in chosen]
     merits: list[tuple[str, ...]] = []
     for n in range(len(chosen)):
         words = []
@@ -158,7 +176,4 @@ def _with_merits(chosen: list[Proposal]) -> tuple[Proposal, ...]:
         if angles[n] == min(angles):
             words.append("easiest")
         merits.append(tuple(words))
-    return tuple(
-        Proposal(p.path, p.findings, p.limiting, p.quality, merit)
-        for p, merit in zip(chosen, merits, strict=True)
-    )
+    return tuple(replace(p, best_at=merit) for p, merit in zip(chosen, merits, strict=True))

@@ -19,6 +19,7 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 MarginMm = Annotated[float, Field(ge=0.0, le=LARGEST_MARGIN_MM)]
 Patterns = Annotated[tuple[Name, ...], Field(min_length=1)]
 Side = Literal["R", "L", "A", "P", "H", "F"]
+DeviceKind = Literal["needle", "biopsy", "coaxial", "drainage", "ablation"]
 
 
 class _Strict(BaseModel):
@@ -150,12 +151,37 @@ class ProbeView(_Strict):
     half_angle_deg: Annotated[float, Field(gt=0.0, le=90.0)] = 32.0
 
 
+class RegistrationRules(_Strict):
+    """What a registration has to keep before guidance goes by it, whatever method found it.
+
+    good_tre_mm, max_tre_mm: error predicted at the target, rms: up to the first it is accepted,
+    up to the second when it is confirmed. least_landmarks: touched and counted. max_age_min: then
+    it expires. max_check_mm: how far a landmark that is touched again may lie from its place in
+    the CT before the registration expires.
+    """
+
+    good_tre_mm: Annotated[float, Field(gt=0.0, le=50.0)] = 5.0
+    max_tre_mm: Annotated[float, Field(gt=0.0, le=50.0)] = 15.0
+    least_landmarks: Annotated[int, Field(ge=3, le=40)] = 3
+    max_age_min: Annotated[float, Field(gt=0.0, le=1440.0)] = 240.0
+    max_check_mm: Annotated[float, Field(gt=0.0, le=50.0)] = 6.0
+    source: Name = "Console default"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RegistrationRules:
+        if self.good_tre_mm > self.max_tre_mm:
+            raise ValueError("good_tre_mm must not be larger than max_tre_mm")
+        return self
+
+
 class Protocol(_Strict):
     """Roles, limits and wishes of one kind of procedure.
 
     structures: the first rule that matches a label holds; labels without one are traversable.
     organ: whose capsule and parenchyma count. pleura: labels of the lobes; a way from one to
-    another crosses a fissure. insertions: needles placed in one session.
+    another crosses a fissure. insertions: needles placed in one session; needle_spacing_mm: least
+    distance of their shafts, the holes in the skin among them. devices: kinds of instruments that
+    the procedure is done with, as in the catalogue; any where none is named.
     """
 
     format: Literal[2]
@@ -163,12 +189,15 @@ class Protocol(_Strict):
     reachable_from: Annotated[tuple[Side, ...], Field(min_length=1)]
     needles: Annotated[tuple[ProtocolNeedle, ...], Field(min_length=1)]
     insertions: Annotated[int, Field(ge=1, le=12)] = 1
+    needle_spacing_mm: Annotated[float, Field(ge=0.0, le=50.0)] = 5.0
+    devices: tuple[DeviceKind, ...] = ()
     structures: tuple[StructureRule, ...]
     limits: tuple[Limit, ...]
     weights: Weights = Weights()
     organ: tuple[Name, ...] = ()
     pleura: tuple[Name, ...] = ("lung_*",)
     probe: ProbeView | None = None
+    registration: RegistrationRules = RegistrationRules()
     checklist: tuple[Name, ...] = ()
 
     @model_validator(mode="after")

@@ -30,7 +30,19 @@ from ir_nav.planning.plan import Plan
 from ir_nav.planning.plan_errors import PlanError
 from ir_nav.planning.target_mask import TargetMask
 from ir_nav.review.sheet_drawing import INK, QUIET, CheckBox, Legend, Picture
-from ir_nav.review.sheet_rows import aim_rows, place_rows, record_rows, table_rows, two
+from ir_nav.review.sheet_rows import (
+    COVERAGE,
+    aim_rows,
+    coverage_line,
+    grouped,
+    needle_rows,
+    place_rows,
+    record_rows,
+    table_rows,
+    two,
+    value_words,
+    verdict,
+)
 from ir_nav.review.sheet_views import STANDARD, Window, sheet_views
 from ir_nav.whole_file import write_whole
 
@@ -62,6 +74,7 @@ class SheetContent:
     """What a sheet shows.
 
     findings: measured by whoever planned. checklist: of the protocol. target: drawn as outline.
+    aimed_at: what the plan is aimed at, as in Aim.words; the plan's structure by default.
     """
 
     plan: Plan
@@ -70,6 +83,7 @@ class SheetContent:
     checklist: tuple[str, ...] = ()
     target: TargetMask | None = None
     window: Window = STANDARD
+    aimed_at: str = ""
 
 
 def write_plan_sheet(content: SheetContent, path: Path, paper: Paper = Paper.A4) -> None:
@@ -107,7 +121,7 @@ def _story(content: SheetContent, width: float) -> list[Any]:
         TableStyle([(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP")])
     )
     return [
-        _table(aim_rows(plan), width, 4),
+        *_head_parts(content, width),
         Spacer(1, 2.0 * mm),
         grid,
         Legend(views, width),
@@ -126,7 +140,7 @@ def _story(content: SheetContent, width: float) -> list[Any]:
         KeepTogether(
             [
                 Paragraph("This plan", HEAD),
-                _table(two("Record", "Value", record_rows(plan)), width, 2),
+                _table(two("Record", "Value", record_rows(plan, content.aimed_at)), width, 2),
                 Spacer(1, 7.0 * mm),
                 _signature(width),
             ]
@@ -134,23 +148,35 @@ def _story(content: SheetContent, width: float) -> list[Any]:
     ]
 
 
+def _head_parts(content: SheetContent, width: float) -> list[Any]:
+    """What is set at the skin, for every needle; and what an ablation covers, with its verdict."""
+    plan = content.plan
+    parts: list[Any] = [_table(aim_rows(plan), width, 4)]
+    if len(plan.paths) > 1:
+        shares = (0.08, 0.09, 0.23, 0.2, 0.24, 0.16)
+        parts.append(_table(needle_rows(plan), width, 6, widths=shares))
+    covered = coverage_line(plan, content.findings)
+    if covered:
+        broken = any(one.name in COVERAGE and not one.passes for one in content.findings)
+        parts.append(Paragraph(_escape(covered), BOLD if broken else CELL))
+    return parts
+
+
 def _finding_parts(findings: tuple[PlanFinding, ...], width: float) -> list[Any]:
     rows = [["Finding", "Value", "Limit", "Verdict"]]
-    broken = []
-    for number, one in enumerate(findings, start=1):
-        name = f"{one.name}: {one.structure}" if one.structure else one.name
-        if one.limit is None:
-            verdict = "for information" if one.passes else "attend to this"
-        elif one.passes:
-            verdict = "kept"
-        else:
-            verdict = "NOT KEPT: hard limit" if one.hard else "wish not met"
-        rows.append([name, f"{one.value:.1f} {one.unit}", one.limit_words, verdict])
-        if not one.passes:
-            broken.append(number)
+    bold = []
+    for heading, group in grouped(findings):
+        if heading:
+            bold.append(len(rows))
+            rows.append([heading, "", "", ""])
+        for one in group:
+            if not one.passes:
+                bold.append(len(rows))
+            name = f"{one.name}: {one.structure}" if one.structure else one.name
+            rows.append([name, value_words(one), one.limit_words, verdict(one)])
     if not findings:
         rows.append(["Nothing was measured: plan with the CT's labels", "", "", ""])
-    table = _table(rows, width, 4, widths=(0.46, 0.16, 0.16, 0.22), bold=broken)
+    table = _table(rows, width, 4, widths=(0.46, 0.16, 0.16, 0.22), bold=bold)
     return [Paragraph("Findings and limits", HEAD), table]
 
 

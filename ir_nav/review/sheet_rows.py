@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ir_nav.geometry import FloatArray
 from ir_nav.imaging import Volume
+from ir_nav.planning.finding import PlanFinding
 from ir_nav.planning.instrument_words import instrument_title
+from ir_nav.planning.instruments import Ablation, Zone
 from ir_nav.planning.path import PlannedPath
 from ir_nav.planning.patient_words import (
     axial_words,
@@ -17,6 +21,9 @@ from ir_nav.planning.patient_words import (
 from ir_nav.planning.plan import Plan, content_hash
 
 Rows = list[list[str]]
+COVERAGE = ("Target covered", "Least margin (A0)")
+# As plan_findings and instrument_findings mark what belongs to one of several needles.
+NEEDLE = re.compile(r"(?:^Needle |, needle )(\d+)\b")
 
 
 def aim_rows(plan: Plan) -> Rows:
@@ -31,6 +38,76 @@ def aim_rows(plan: Plan) -> Rows:
             craniocaudal_words(_axial_angle_deg(path)),
         ],
     ]
+
+
+def needle_rows(plan: Plan) -> Rows:
+    """Every needle in one line: what to set at the skin, and its zone."""
+    instrument = plan.instrument
+    zones = _zones(instrument) if isinstance(instrument, Ablation) else ()
+    rows = [["Needle", "Length", "In the axial plane", "Across it", "Skin mark", "Zone"]]
+    for number, path in enumerate(plan.paths, start=1):
+        zone = zones[number - 1] if zones else None
+        rows.append(
+            [
+                f"{number}",
+                f"{path.length_mm:.0f} mm",
+                axial_words(path.direction_ct) or "Along the body",
+                craniocaudal_words(_axial_angle_deg(path)),
+                place_words(path.entry_ct_mm),
+                "" if zone is None else f"{zone.length_mm:g} x {zone.width_mm:g} mm",
+            ]
+        )
+    return rows
+
+
+def coverage_line(plan: Plan, found: tuple[PlanFinding, ...]) -> str:
+    """What the zones cover, with the verdict and what their sizes were measured in; '' where that
+    was not measured."""
+    told = [one for one in found if one.name in COVERAGE]
+    instrument = plan.instrument
+    if not told or not isinstance(instrument, Ablation):
+        return ""
+    words = "; ".join(f"{one.name}: {value_words(one)}, {verdict(one)}" for one in told)
+    sources = dict.fromkeys(zone.source for zone in _zones(instrument) if zone.source)
+    return f"{words}. Sizes of the zones: {'; '.join(sources) or 'no source named'}"
+
+
+def grouped(found: tuple[PlanFinding, ...]) -> list[tuple[str, tuple[PlanFinding, ...]]]:
+    """Findings of the whole plan, then those of each needle; in each what is not kept first."""
+    groups: dict[int, list[PlanFinding]] = {}
+    for one in found:
+        match = NEEDLE.search(one.name)
+        groups.setdefault(int(match.group(1)) if match else 0, []).append(one)
+    several = len(groups) > 1
+    return [
+        (
+            "" if not several else (f"Needle {number}" if number else "All needles"),
+            tuple(sorted(groups[number], key=lambda one: (one.passes, not one.hard))),
+        )
+        for number in sorted(groups)
+    ]
+
+
+def value_words(one: PlanFinding) -> str:
+    """'7.2 mm', '35°', '92 %': no more digits than can be read off."""
+    if one.unit == "°":
+        return f"{one.value:.0f}°"
+    if one.unit in {"", "%"}:
+        return f"{one.value:.0f} {one.unit}".rstrip()
+    return f"{one.value:.1f} {one.unit}"
+
+
+def verdict(one: PlanFinding) -> str:
+    """Whether a limit is kept, in words that stand alone."""
+    if one.limit is None:
+        return "for information" if one.passes else "attend to this"
+    if one.passes:
+        return "kept"
+    return "NOT KEPT: hard limit" if one.hard else "wish not met"
+
+
+def _zones(instrument: Ablation) -> tuple[Zone, ...]:
+    return (instrument.zone, *(one.zone for one in instrument.further))
 
 
 def _axial_angle_deg(path: PlannedPath) -> float:
@@ -82,14 +159,14 @@ def table_rows(path: PlannedPath) -> Rows:
     ]
 
 
-def record_rows(plan: Plan) -> list[tuple[str, str]]:
+def record_rows(plan: Plan, aimed_at: str = "") -> list[tuple[str, str]]:
     """Where the plan comes from, and what proves which one it is."""
     return [
         ("Plan", plan.name),
-        ("Target structure", plan.structure or "not named"),
+        ("Target structure", aimed_at or plan.structure or "not named"),
         ("Protocol", plan.protocol or "not named"),
         ("Author", plan.author or "not named"),
-        ("Made", plan.created.strftime("%Y-%m-%d %H:%M %Z")),
+        ("Made", plan.created.astimezone().strftime("%Y-%m-%d %H:%M %Z")),
         ("Software", plan.software),
         ("CT", plan.ct_identity),
         ("Plan's content hash", content_hash(plan)),

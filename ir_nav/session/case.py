@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ir_nav.geometry import FloatArray, angle_between_deg
+from ir_nav.geometry import FloatArray, angle_between_deg, read_only
 from ir_nav.imaging import BoolArray, LabelMap, Volume, read_labels, read_volume
+from ir_nav.imaging.skin import skin_facing
 from ir_nav.planning import (
     Ground,
     PlanFinding,
@@ -28,6 +29,7 @@ from ir_nav.session.touching import Fiducial
 
 Progress = Callable[[float], None]
 IN_KEPT_FREE = "Within skin kept free"
+ABOVE_SKIN_MM = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +48,21 @@ class Outline:
     volume: Volume
     body: BoolArray
     skin: Skin
+
+    def nearest_skin(self, point_ct_mm: FloatArray) -> FloatArray:
+        """(3,) on the skin nearest to a point, both in `ct`, mm; below voxel size where the CT
+        number falls through the skin's there."""
+        nearest = self.skin.nearest(point_ct_mm)
+        voxel = read_only(self.skin.points_ct_mm[nearest])
+        normal = read_only(self.skin.normals_ct[nearest])
+        if not normal.any():
+            return voxel
+        above = voxel + ABOVE_SKIN_MM * normal
+        found = skin_facing(self.volume, self.body, above, -normal)
+        near_mm = 2.0 * max(self.volume.spacing_mm)
+        if found is None or float(np.linalg.norm(found - voxel)) > near_mm:
+            return voxel
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

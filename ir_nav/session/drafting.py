@@ -1,4 +1,4 @@
-"""The plan under way: its points, its protocol and the skin kept free, with undo."""
+"""The plan under way and the one that was approved: points, protocol, skin kept free, with undo."""
 
 from __future__ import annotations
 
@@ -6,19 +6,40 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ir_nav.planning import Ground, Proposals, Protocol, shipped_protocol
+from ir_nav.planning import Ground, Plan, Proposals, Protocol, shipped_protocol
+from ir_nav.planning.needles import aimed_paths
+from ir_nav.planning.path import PlannedPath
 from ir_nav.session.case import Findings, PlanDraft, judge
 from ir_nav.session.errors import SessionError
 from ir_nav.session.keep_out import MOST_DABS, Dabs, kept_out
 
+# A plan keeps whole micrometres; nobody draws finer than this.
+SAME_MM = 0.05
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """One state of planning, as undo brings it back."""
+    """One state of planning, as undo brings it back. plan: what guidance follows, None until a
+    path is approved; plan_protocol: what it was held against then."""
 
     draft: PlanDraft
     protocol: Protocol
     keep_out: Dabs = ()
+    plan: Plan | None = None
+    plan_protocol: Protocol | None = None
+
+    @property
+    def is_needle(self) -> bool:
+        """Whether the draft is one of the plan's needles."""
+        path, plan = self.draft.path, self.plan
+        if path is None or plan is None:
+            return False
+        return any(_same(path, needle) for needle in aimed_paths(plan))
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether it is, and was held against the protocol at hand."""
+        return self.is_needle and self.plan_protocol == self.protocol
 
 
 class Drafting:
@@ -30,13 +51,15 @@ class Drafting:
         # How many CTs were opened: the same one may be opened again.
         self.opened = 0
         self._before: list[Drawn] = []
+        self._gesture: tuple[object, Drawn] | None = None
         self._ground: Ground | None = None
         self._proposals: tuple[Proposals, Drawn] | None = None
 
     def begin(self) -> None:
         """Another CT: nothing is drawn, the protocol stays."""
         self.now = Drawn(PlanDraft(), self.now.protocol)
-        self._before, self._ground, self._proposals = [], None, None
+        self._before, self._gesture = [], None
+        self._ground, self._proposals = None, None
         self.opened += 1
 
     @property
@@ -52,8 +75,24 @@ class Drafting:
     def take_ground(self, ground: Ground) -> None:
         self._ground = ground
 
-    def redraft(self, draft: PlanDraft) -> None:
-        self._change(replace(self.now, draft=draft))
+    def redraft(self, draft: PlanDraft, gesture: object | None = None) -> None:
+        """gesture: whatever stands for one drag; changes of the same one are one step to undo."""
+        self._change(replace(self.now, draft=draft), gesture)
+
+    def approve(self, plan: Plan, draft: PlanDraft | None = None) -> None:
+        """Take a plan, and the draft that goes with it where it is another."""
+        protocol, new = self.now.protocol, self.now.draft if draft is None else draft
+        self._change(replace(self.now, draft=new, plan=plan, plan_protocol=protocol))
+
+    def back_to_plan(self) -> None:
+        """Draft the plan's first needle, under the protocol it was held against; SessionError
+        without a plan."""
+        plan, protocol = self.now.plan, self.now.plan_protocol
+        if plan is None or protocol is None:
+            raise SessionError("approve a path first")
+        first = aimed_paths(plan)[0]
+        draft = PlanDraft(first.target_ct_mm, first.entry_ct_mm, plan.structure)
+        self._change(replace(self.now, draft=draft, protocol=protocol))
 
     def use_protocol(self, protocol: Protocol) -> None:
         self._change(replace(self.now, protocol=protocol))
@@ -110,6 +149,14 @@ class Drafting:
         mask = None if ground is None else kept_out(self.now.keep_out, ground.skin)
         return judge(path, ground, self.now.protocol, mask)
 
-    def _change(self, drawn: Drawn) -> None:
-        self._before.append(self.now)
+    def _change(self, drawn: Drawn, gesture: object | None = None) -> None:
+        # Not after an undo within the drag: then it is a new step.
+        if gesture is None or self._gesture != (gesture, self.now):
+            self._before.append(self.now)
+        self._gesture = None if gesture is None else (gesture, drawn)
         self.now = drawn
+
+
+def _same(first: PlannedPath, second: PlannedPath) -> bool:
+    ends = (first.entry_ct_mm, second.entry_ct_mm), (first.target_ct_mm, second.target_ct_mm)
+    return all(float(np.linalg.norm(a - b)) < SAME_MM for a, b in ends)

@@ -33,15 +33,20 @@ from ir_nav.session.case import Case, Findings, PlanDraft
 from ir_nav.session.connection import Connection
 from ir_nav.session.drafting import Drafting, Drawn
 from ir_nav.session.errors import SessionError
+from ir_nav.session.fluoro_registering import FluoroRegistering
 from ir_nav.session.journal import Journal, default_log_path
+from ir_nav.session.live_quality import LiveQuality
 from ir_nav.session.measured import AtHand
 from ir_nav.session.navigation import Inputs, navigate
+from ir_nav.session.nudging import Nudging
 from ir_nav.session.plan_watch import PlanWatch
 from ir_nav.session.publishing import Publisher
 from ir_nav.session.registering import Registering
 from ir_nav.session.room import Room, read_room
 from ir_nav.session.scanner import Scanner
 from ir_nav.session.state import NavigationState
+from ir_nav.session.surface_swiping import SurfaceSwiping
+from ir_nav.session.sweep_registering import SweepRegistering
 from ir_nav.session.tool_calibrations import ToolCalibrations
 from ir_nav.session.touching import Fiducial
 
@@ -61,7 +66,6 @@ class Session:
         self._new_log = new_log
         self.case = Case()
         self.planning = Drafting()
-        self.plan: Plan | None = None
         self.journal = Journal(clock)
         self.plan_watch = PlanWatch(self.journal)
         self.connection = Connection(clock, self.journal, lambda: self.plan)
@@ -69,7 +73,7 @@ class Session:
             clock,
             self.journal,
             self.connection,
-            lambda made_s: self.registering.forget_touched_since(made_s),
+            self._stylus_undone,
         )
         at_hand = AtHand(
             clock,
@@ -80,8 +84,38 @@ class Session:
             lambda: self.tools.stylus.missing(),
         )
         self.scanner = Scanner(at_hand)
-        self.registering = Registering(at_hand, lambda: self.case.fiducials, lambda: self.plan)
+        self.registering = Registering(
+            at_hand,
+            lambda: self.case.fiducials,
+            lambda: self.plan,
+            lambda: self.protocol.registration,
+        )
+        self.swiping = SurfaceSwiping(
+            at_hand, self.registering, lambda: self.case.volume, lambda: self.plan
+        )
+        self.nudging = Nudging(clock, self.registering, lambda: self.case.volume, lambda: self.plan)
+        self.sweeping = SweepRegistering(
+            at_hand,
+            self.registering,
+            lambda: self.case.volume,
+            lambda: self.plan,
+            lambda: self.scanner.use,
+            lambda: self.breathing,
+        )
+        self.quality = LiveQuality(
+            self.journal,
+            lambda: self.case,
+            lambda: self.registering.registration,
+            lambda: self.sweeping.fan,
+        )
         self._breath = BreathingWatch(self.journal)
+        self.fluoro = FluoroRegistering(
+            at_hand,
+            self.registering,
+            lambda: self.case.volume,
+            lambda: self.plan,
+            lambda: self.breathing,
+        )
         self.publisher = Publisher(lambda words: self.journal.note(EventKind.NOTE, words))
         self.marked = False
         self.acknowledged_s: float | None = None
@@ -97,9 +131,10 @@ class Session:
         """Take a CT. Whatever was tied to another CT is dropped: plan, registration."""
         self.case = Case(volume, labels, fiducials)
         self.planning.begin()
-        self.plan, self.marked = None, False
+        self.marked = False
         self.plan_watch.forget()
         self.registering.forget()
+        self.fluoro.forget()
         self.journal.note(EventKind.CASE, "CT opened", ct_identity=volume.identity)
 
     def set_labels(self, labels: LabelMap) -> None:
@@ -112,17 +147,32 @@ class Session:
         """Take the landmarks to touch; touches made for others are dropped."""
         self._require_volume()
         self.case = Case(self.case.volume, self.case.labels, fiducials)
-        self.registering.forget()
+        self.registering.forget_touches()
 
-    def set_target(self, point_ct_mm: ArrayLike, structure: str = "") -> None:
-        """Place the target (3,) in `ct`, mm."""
+    def set_target(
+        self, point_ct_mm: ArrayLike, structure: str = "", *, gesture: object | None = None
+    ) -> None:
+        """Place the target (3,) in `ct`, mm. gesture: see Drafting.redraft."""
         point = self._inside(point_ct_mm, "target")
-        self.planning.redraft(PlanDraft(point, self.draft.entry_ct_mm, structure))
+        self.planning.redraft(PlanDraft(point, self.draft.entry_ct_mm, structure), gesture)
 
-    def set_entry(self, point_ct_mm: ArrayLike) -> None:
-        """Place the entry (3,) in `ct`, mm."""
-        point = self._inside(point_ct_mm, "entry")
-        self.planning.redraft(PlanDraft(self.draft.target_ct_mm, point, self.draft.structure))
+    def set_entry(self, point_ct_mm: ArrayLike, *, gesture: object | None = None) -> None:
+        """Place the entry (3,) in `ct`, mm. gesture: see Drafting.redraft."""
+        point, now = self._inside(point_ct_mm, "entry"), self.draft
+        self.planning.redraft(PlanDraft(now.target_ct_mm, point, now.structure), gesture)
+
+    def set_path(self, path: PlannedPath, structure: str = "") -> None:
+        """Place both ends at once, one step to undo."""
+        target = self._inside(path.target_ct_mm, "target")
+        entry = self._inside(path.entry_ct_mm, "entry")
+        self.planning.redraft(PlanDraft(target, entry, structure))
+
+    def back_to_plan(self) -> None:
+        """Draft the approved path again, under the protocol that it was held against."""
+        before = self.protocol
+        self.planning.back_to_plan()
+        if self.protocol is not before:
+            self._note_protocol()
 
     def take_proposals(
         self, ground: Ground, proposals: Proposals, asked: Drawn | None = None
@@ -156,11 +206,18 @@ class Session:
         self._note_protocol()
 
     def undo(self) -> None:
-        """Take back the last change of points, protocol or skin kept free."""
-        before = self.protocol
+        """Take back the last change of points, protocol, skin kept free or the approved plan."""
+        protocol, plan = self.protocol, self.plan
         self.planning.undo()
-        if self.protocol is not before:
+        if self.protocol is not protocol:
             self._note_protocol()
+        if self.plan is not plan:
+            self._plan_changed()
+
+    @property
+    def plan(self) -> Plan | None:
+        """What guidance follows, None until a path is approved."""
+        return self.planning.now.plan
 
     @property
     def draft(self) -> PlanDraft:
@@ -198,7 +255,8 @@ class Session:
         most = self.protocol.insertions
         if len(plan.paths) >= most:
             raise SessionError(f"{self.protocol.name} places {most} needles at most")
-        widened = with_needle(plan, self._approved_path(confirmed))
+        path, spacing_mm = self._approved_path(confirmed), self.protocol.needle_spacing_mm
+        widened = with_needle(plan, path, spacing_mm)
         self._require_plan_kept(widened)
         self._follow(widened)
         return widened
@@ -230,10 +288,8 @@ class Session:
         self._inside(plan.entry_ct_mm, "entry")
         self._require_length(plan.path)
         self._require_plan_kept(plan)
-        self.planning.redraft(
-            PlanDraft(plan.aim_ct_mm, read_only(plan.entry_ct_mm), plan.structure)
-        )
-        self._follow(plan)
+        draft = PlanDraft(plan.aim_ct_mm, read_only(plan.entry_ct_mm), plan.structure)
+        self._follow(plan, draft)
 
     # --- devices ----------------------------------------------------------------------------
 
@@ -263,6 +319,8 @@ class Session:
         self.scanner.forget()
         self._breath.begin(self._clock())
         self.registering.forget()
+        self.sweeping.forget()
+        self.fluoro.forget()
 
     def acknowledge(self) -> None:
         """The user has read the research label; the log says when."""
@@ -310,9 +368,13 @@ class Session:
         self.tools.age(now_s)
         self._breath.watch(streams, now_s)
         self.scanner.advance(now_s)
-        self.registering.landmarks.watch(now_s)
+        self.registering.advance(now_s)
+        self.swiping.advance(now_s)
+        self.sweeping.advance(now_s)
+        self.fluoro.advance(now_s)
         self.plan_watch.judge(self.plan, self.ground, self.protocol)
         state = navigate(self._inputs(now_s), now_s)
+        self.quality.advance(state)
         self.journal.shown(state)
         self.journal.watch_quality(streams, now_s)
         allowed = self.plan_watch.withdrawn is None
@@ -339,7 +401,13 @@ class Session:
             self.registering.registration,
             self.breathing,
             self.scanner.use,
+            self.registering.expired,
         )
+
+    def _stylus_undone(self, made_s: float) -> None:
+        """The stylus has its tip from before: what it measured since is dropped."""
+        self.registering.forget_touched_since(made_s)
+        self.swiping.forget_since(made_s)
 
     def _approved_path(self, confirmed: bool) -> PlannedPath:
         """The drafted path, once nothing speaks against it."""
@@ -388,11 +456,17 @@ class Session:
     def _note_protocol(self) -> None:
         self.journal.note(EventKind.NOTE, f"protocol: {self.protocol.name}")
 
-    def _follow(self, plan: Plan) -> None:
-        """Guide along a plan."""
-        self.plan = plan
+    def _follow(self, plan: Plan, draft: PlanDraft | None = None) -> None:
+        """Guide along a plan; draft: that of the plan, where it is not the one at hand."""
+        self.planning.approve(plan, draft)
+        self._plan_changed()
+
+    def _plan_changed(self) -> None:
         self.plan_watch.forget()
-        self._log_plan(plan)
+        if self.plan is None:
+            self.journal.note(EventKind.NOTE, "approval of the path taken back")
+        else:
+            self._log_plan(self.plan)
         self.registering.judge_anew()
 
     def _log_plan(self, plan: Plan) -> None:

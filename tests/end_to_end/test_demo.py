@@ -28,6 +28,11 @@ def test_a_biopsy_with_noise_and_breathing_is_guided_within_a_millimetre_and_a_h
     assert summary["guidance"]["valid_share"] > 0.3
     for name, limit in (("lateral_mm", 1.0), ("depth_mm", 1.0), ("angle_deg", 1.0)):
         assert abs(summary["achieved"][name] - summary["achieved_true"][name]) <= limit
+    methods = [one["method"] for one in summary["registrations"]]
+    assert methods == ["landmarks", "ultrasound", "fluoro"]
+    touched, swept, viewed = (one["tre_true_mm"] for one in summary["registrations"])
+    assert touched > swept > viewed
+    assert viewed <= 1.0
     assert summary["samples"]["lost"] == 0
     assert summary["samples"]["received"] == summary["samples"]["logged"] > 5000
     expected = {"plan.json", "session.irlog", "report.pdf", "summary.json", "screens"}
@@ -44,7 +49,8 @@ def test_a_biopsy_with_noise_and_breathing_is_guided_within_a_millimetre_and_a_h
 def test_without_noise_and_breathing_the_tip_is_right_to_a_tenth_of_a_millimetre(
     tmp_path: Path,
 ) -> None:
-    summary = _demo(tmp_path, 20, "--tracker-noise-mm", 0, "--breathing-mm", 0)
+    exact = ("--tracker-noise-mm", 0, "--breathing-mm", 0, "--skin-slip-mm", 0)
+    summary = _demo(tmp_path, 20, *exact, "--landmarks-only")
     assert summary["guidance"]["tip_error_mm"]["mean"] <= 0.1
     assert summary["registration"]["tre_true_mm"] <= 0.1
 

@@ -19,9 +19,10 @@ from ir_nav.gui.case_look import OUTLINED, aimed_at, body_box, filled, outlined,
 from ir_nav.gui.device_rows import device_rows
 from ir_nav.gui.device_table import DeviceTable
 from ir_nav.gui.header import header_of
+from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.notice import DONE_MS, SHOWN_MS, WIDEST_PX, Mood
-from ir_nav.gui.pages.register import RegisterPage, mm_words
+from ir_nav.gui.pages.register import RegisterPage
 from ir_nav.gui.pages.review import event_lines
 from ir_nav.gui.slice_image import outline_pixels
 from ir_nav.gui.verdict import VerdictPanel, judge_placement, verdict_words
@@ -226,7 +227,7 @@ def test_notices_are_as_wide_as_their_words_and_go(
     stage = window.stage
     assert banner.y() + banner.height() <= stage.height()
     assert banner.y() > stage.height() / 2
-    assert abs(banner.geometry().center().x() - stage.width() / 2) <= 1
+    assert abs(banner.geometry().center().x() - stage.image_area().center().x()) <= 1
     banner.say("A much longer message that says in many words what could not be done and why " * 2)
     assert short < banner.width() <= WIDEST_PX
     assert banner.height() > 50

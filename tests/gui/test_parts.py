@@ -240,6 +240,7 @@ def test_header_words(made: Made, session: Session) -> None:
     )
     assert alarm_of(breath, Step.GUIDE) == theme.ALARM_MEDIUM
     assert side_of(session) == "MIDLINE"
+    assert session.case.volume is not None
+    session.load_case(session.case.volume)
     session.set_target((-40.0, 0.0, 0.0))
-    session.plan = None
     assert side_of(session) == "RIGHT"

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PyQt6.QtCore import QSettings
-from PyQt6.QtWidgets import QApplication, QComboBox
+from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.plan_export_card import CHOOSE, PlanExportCard
+from ir_nav.gui.instrument_chooser import CHOOSE, OTHERS
+from ir_nav.gui.plan_export_card import PlanExportCard
 from ir_nav.imaging import Volume
+from ir_nav.planning import shipped_protocol, shipped_protocols
+from ir_nav.planning.catalogue import all_devices
 from ir_nav.planning.instruments import Biopsy
 from ir_nav.planning.markups import read_markup_path, write_markups
 from ir_nav.session.session import Session
@@ -41,6 +44,13 @@ def choose(card: PlanExportCard, device: str) -> QComboBox:
     box.setCurrentIndex(index)
     box.activated.emit(index)
     return box
+
+
+def press(card: PlanExportCard, name: str) -> None:
+    made = card.findChild(QPushButton, name)
+    assert made is not None
+    assert not made.isHidden()
+    made.click()
 
 
 def wait_for(app: QApplication, path: Path) -> None:
@@ -78,9 +88,50 @@ def test_without_a_plan_there_is_no_instrument_and_no_paper(
 def test_the_card_is_on_the_plan_page(make_window: Any, session: Session) -> None:
     window = make_window(session)
     card = window.findChild(PlanExportCard)
-    choose(card, "Locking pigtail catheter 10 F")
+    choose(card, "Coaxial introducer 17 G with core needle 18 G, throw 22 mm")
+    assert session.plan is not None
+    assert session.plan.instrument.kind == "coaxial"
+
+
+def test_a_device_of_another_procedure_is_asked_about(
+    card: PlanExportCard, session: Session
+) -> None:
+    catheter = "Locking pigtail catheter 10 F"
+    box = choose(card, catheter)
+    before = session.plan
+    assert before is not None
+    assert before.instrument.kind != "drainage"
+    listed = [box.itemText(n) for n in range(box.count())]
+    assert listed[1].startswith("Side-notch core needle")
+    assert listed.index(OTHERS) < listed.index(catheter)
+    words = {name: card.findChild(QLabel, name) for name in ("device_question", "searched_for")}
+    question, searched = words["device_question"], words["searched_for"]
+    assert question is not None
+    assert searched is not None
+    assert searched.text() == "Searched for: 18 G core biopsy needle, 15 cm"
+    assert question.text() == f"{catheter} is no device for Liver biopsy"
+    press(card, "keep_device")
+    assert session.plan is before
+    assert box.currentText() == CHOOSE
+    choose(card, catheter)
+    press(card, "use_other_device")
+    assert session.plan is not before
     assert session.plan is not None
     assert session.plan.instrument.kind == "drainage"
+    assert question.isHidden()
+    assert box.currentText() == catheter
+
+
+def test_the_list_follows_the_protocol(card: PlanExportCard, session: Session) -> None:
+    box = card.findChild(QComboBox, "instrument")
+    assert box is not None
+    for name in shipped_protocols():
+        protocol = shipped_protocol(name)
+        assert protocol.devices, name
+        session.use_protocol(protocol)
+        card.show_plan(session.plan)
+        first = next(one for one in all_devices() if one.id == box.itemData(1))
+        assert first.kind == protocol.devices[0], name
 
 
 def test_the_sheet_is_written(

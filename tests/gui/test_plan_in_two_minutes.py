@@ -133,7 +133,6 @@ def test_a_path_is_planned_in_under_two_minutes(
     assert target is not None
     assert np.linalg.norm(target - AIM_CT_MM) < 4.0
     assert session.draft.structure == "Liver"
-    person.key(Qt.Key.Key_T)
 
     person.press("propose_path")
     person.until("paths proposed", lambda: session.proposals is not None)

@@ -137,5 +137,6 @@ def test_a_click_places_the_entry_on_the_skin_and_elsewhere_a_drag_turns(planner
     entry = session.draft.entry_ct_mm
     assert entry is not None
     assert np.linalg.norm(entry - goal) < 3.0
+    planner.click("place_entry")
     QTest.mouseClick(scene, LEFT, pos=QPoint(3, 3))  # past the body
     np.testing.assert_array_equal(session.draft.entry_ct_mm, entry)

@@ -16,8 +16,7 @@ from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QScrol
 from ir_nav.gui import theme
 from ir_nav.gui.header import header_of
 from ir_nav.gui.main_window import MainWindow
-from ir_nav.gui.pages.plan import PlanPage
-from ir_nav.gui.plan_sections import REMEMBERED
+from ir_nav.gui.pages.plan import REMEMBERED, PlanPage
 from ir_nav.imaging import LabelMap, Volume, VolumeInfo
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
@@ -302,7 +301,7 @@ def test_needles_of_an_ablation_are_added_listed_and_removed(planner: Planner) -
     planner.click("add_needle")
     assert len(session.plan.paths) == 2
     assert planner.button("add_needle").text() == "Add as needle 3"
-    planner.until(lambda: "of the target covered" in planner.words("needles_coverage"))
+    planner.until(lambda: "no lesion outlined" in planner.words("needles_coverage"))
     assert planner.button("section_needle").text().endswith("2 of 3")
     planner.click("remove_needle_1")
     assert len(session.plan.paths) == 1

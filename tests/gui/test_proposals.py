@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QLabel, QPushButton
+from PyQt6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from ir_nav.gui import theme
+from ir_nav.gui.limit_rows import value_words, verdict_words
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.pages.plan import PlanPage
-from ir_nav.gui.proposals_card import value_words, verdict_words
 from ir_nav.gui.scene_request import Surface
 from ir_nav.gui.skin_quality import TONES, painted_skin
 from ir_nav.imaging import LabelMap, Volume, skin_surface
 from ir_nav.planning import PlanFinding, prepare, propose, shipped_protocol
+from ir_nav.planning.findings import room_mm
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
 from tests.gui.test_parts import wait_for
@@ -64,8 +65,11 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     for row, path in zip(shown, proposals.paths, strict=True):
         assert f"{path.path.length_mm:.0f} mm" in row.text()
         near = path.limiting
-        expected = "nothing to avoid" if near is None else f"{near.value:.1f} mm"
+        expected = "over 25 mm" if near is None else f"{room_mm(near):.1f} mm to spare"
         assert expected in row.text()
+    legend = page.findChild(QWidget, "skin_legend")
+    assert legend is not None
+    assert legend.isVisibleTo(page), "the skin is painted"
     QTest.keyClick(window, Qt.Key.Key_2)
     entry = session.draft.entry_ct_mm
     assert entry is not None
@@ -73,6 +77,9 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     page.show_state(window.state)
     assert [row.isChecked() for row in shown].index(True) == 1
     show_limits(page)
+    kept = page.findChild(QPushButton, "kept_limits")
+    assert kept is not None
+    QTest.mouseClick(kept, Qt.MouseButton.LeftButton)
     words = {cell.text() for cell in page.findChildren(QLabel) if cell.isVisibleTo(page)}
     assert "kept" in words
     QTest.keyClick(window, Qt.Key.Key_5 if len(shown) < 5 else Qt.Key.Key_1)
@@ -81,7 +88,7 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     page.show_state(window.state)
     words = {cell.text() for cell in page.findChildren(QLabel) if cell.isVisibleTo(page)}
     assert "NOT KEPT" in words
-    assert "Left rib 7" in words
+    assert "Bone: Left rib 7" in words
 
 
 def test_proposals_follow_the_target(
@@ -114,7 +121,7 @@ def test_proposals_follow_the_target(
     def refused() -> bool:
         page.show_state(window.state)
         text = page.findChild(QLabel, "proposals_reason")
-        return text is not None and "no safe straight path" in text.text()
+        return text is not None and text.text().startswith("No safe straight path")
 
     assert wait_for(app, refused, 60.0)
 
@@ -145,9 +152,9 @@ def test_words_of_findings() -> None:
     kept = PlanFinding("Clearance", "Aorta", 7.26, "mm", 5.0, True, True)
     assert (value_words(kept), verdict_words(kept)) == ("7.3 mm", "kept")
     assert kept.limit_words == "at least 5 mm"
-    steep = PlanFinding("To skin normal", "", 71.0, "°", 60.0, True, False, most=True)
+    steep = PlanFinding("Tilt at the skin", "", 71.0, "°", 60.0, True, False, most=True)
     assert (value_words(steep), verdict_words(steep)) == ("71°", "NOT KEPT")
     assert steep.limit_words == "at most 60°"
     wish = PlanFinding("Clear", "", 40.0, "%", 80.0, False, False)
-    assert verdict_words(wish) == "not reached"
+    assert verdict_words(wish) == "wish not met"
     assert verdict_words(PlanFinding("Length", "", 50.0, "mm", None, False, True)) == ""

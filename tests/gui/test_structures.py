@@ -281,32 +281,32 @@ def test_imported_labels_are_listed_and_can_be_renamed_hidden_and_deleted(
         session.load_case(volume, labels)
         hands = Hands(app, make_window(session))
         hands.click("list_structures")
-        assert hands.names == ["Portal vein", "Lesion"]
-        role = hands.table.item(0, 1)
+        assert hands.names == ["Lesion", "Portal vein"]
+        role = hands.table.item(1, 1)
         assert role is not None
         assert role.text() == "avoid 5 mm"
-        name = hands.table.item(0, 0)
+        name = hands.table.item(1, 0)
         assert name is not None
         name.setText("aorta")
         hands.settle()
-        assert hands.names == ["Aorta", "Lesion"]
-        item = hands.table.item(1, 0)
+        assert hands.names == ["Lesion", "Aorta"]
+        item = hands.table.item(0, 0)
         assert item is not None
         item.setText("Aorta")
-        assert hands.names == ["Aorta", "Lesion"]
+        assert hands.names == ["Lesion", "Aorta"]
         assert "already" in hands.window.desk.banner.text
         shown = hands.page.axial._images.outlined
         assert len(shown) == 2
-        item = hands.table.item(1, 0)
+        item = hands.table.item(0, 0)
         assert item is not None
         item.setCheckState(Qt.CheckState.Unchecked)
         hands.settle()
         assert len(hands.page.axial._images.outlined) == 1
-        hands.table.selectRow(0)
+        hands.table.selectRow(1)
         hands.click("delete_structure")
         assert hands.names == ["Lesion"]
         hands.click("undo_structure")
-        assert hands.names == ["Aorta", "Lesion"]
+        assert hands.names == ["Lesion", "Aorta"]
 
 
 def test_structures_are_saved_and_opened_again(hands: Hands, tmp_path: Path) -> None:
@@ -336,4 +336,4 @@ def test_total_segmentator_absent_is_said_and_present_is_run(
     install(tmp_path / "bin", monkeypatch)
     hands.click("total_segmentator")
     hands.settle()
-    assert hands.names == ["Liver", "Aorta"]
+    assert hands.names == ["Aorta", "Liver"], "what is avoided stands first"

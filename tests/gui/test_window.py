@@ -253,7 +253,9 @@ def test_register_asks_before_it_takes_a_poor_fit(
     assert session.registering.registration is None
     assert "predicted at the target" in window.desk.banner.text
     page.confirm()
-    assert session.registering.registration is session.registering.landmarks.candidate
+    accepted = session.registering.registration
+    assert accepted is not None
+    assert accepted.tre_mm(session.plan.target_ct_mm) == pytest.approx(tre)
 
 
 def test_window_is_saved_as_a_picture(make_window: Windows, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from scipy import ndimage
 from hw_mocks.anatomy import Anatomy, AnatomyError, TissueMotion, load_anatomy
 from hw_mocks.skin import skin_entry, skin_mask
 from hw_mocks.torso import Torso, cached_torso, generate_torso
+from ir_nav.imaging import Volume, VolumeInfo
+from ir_nav.registration.skin_markers import find_skin_markers
 from tests.data import data_path
 
 SEED = 7
@@ -152,6 +154,15 @@ def test_beads_are_radio_opaque_where_they_are_said_to_be(torso: Torso) -> None:
         offset = [np.sum(bright * axis) / bright.sum() for axis in np.indices(block.shape) - 3]
         found = anatomy.ct_from_voxel[:3, 3] + 1.5 * (np.array([i, j, k]) + offset[::-1])
         assert np.linalg.norm(found - bead) < 0.9  # half a voxel, and air hides its outer side
+
+
+def test_beads_are_found_as_markers_on_the_skin(torso: Torso) -> None:
+    anatomy = torso.anatomy
+    volume = Volume(anatomy.hu, anatomy.ct_from_voxel, "torso", VolumeInfo())
+    found = np.array([one.centre_ct_mm for one in find_skin_markers(volume)])
+    assert len(found) == len(torso.fiducials_ct_mm)
+    apart_mm = np.linalg.norm(found[:, None] - torso.fiducials_ct_mm[None], axis=2)
+    assert apart_mm.min(axis=1).max() < 0.6
 
 
 def test_the_cache_holds_the_same_torso_and_is_used_again(torso: Torso, tmp_path: Path) -> None:

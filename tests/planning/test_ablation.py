@@ -93,3 +93,19 @@ def test_the_zone_reaches_ahead_of_the_tip() -> None:
     zone = zone_about(path, Zone(length_mm=40.0, width_mm=30.0, ahead_mm=8.0))
     tips = np.array([[0.0, 8.0, 0.0], [0.0, -32.0, 0.0], [15.0, -12.0, 0.0]])
     np.testing.assert_allclose(zone.level(tips), 1.0)
+
+
+def test_a_section_lies_on_the_zone_and_in_the_plane() -> None:
+    axis = np.array([0.6, 0.0, 0.8])
+    zone = Ellipsoid(np.array([3.0, -4.0, 5.0]), axis, 20.0, 12.0)
+    right, down = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    place = np.array([40.0, 2.0, -30.0])  # in the plane y = 2, 6 mm off the middle
+    rim = zone.section(place, right, down)
+    assert rim is not None
+    np.testing.assert_allclose(zone.level(rim), 1.0, atol=1e-9)
+    np.testing.assert_allclose(rim[:, 1], 2.0)
+    assert len(np.unique(rim.round(6), axis=0)) == len(rim)
+    # The axis lies in the plane: the ellipse keeps its shape, smaller by how far off it is.
+    reach = np.abs((rim - zone.centre_ct_mm) @ axis).max()
+    assert reach == pytest.approx(20.0 * np.sqrt(1.0 - (6.0 / 12.0) ** 2), abs=0.05)
+    assert zone.section(np.array([0.0, 8.5, 0.0]), right, down) is None

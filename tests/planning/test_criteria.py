@@ -218,7 +218,7 @@ def test_findings_name_value_limit_and_verdict(walled: Ground) -> None:
     assert near.value == pytest.approx(11.0 - RADIUS_MM, abs=1.1)
     assert by_name["Length"].value == pytest.approx(49.0)
     assert by_name["Length"].passes
-    assert by_name["To skin normal"].value < 1.0
+    assert by_name["Tilt at the skin"].value < 1.0
     assert not broken(found)
 
 
@@ -226,7 +226,7 @@ def test_findings_of_a_bad_path_say_every_hard_limit_it_breaks(walled: Ground) -
     rules = protocol(structures=(BONE, VESSEL))
     bad = PlannedPath.between((45.0, -49.0, 0.0), (20.0, -36.0, 0.0))
     names = {finding.name for finding in broken(findings(walled, rules, bad))}
-    assert names == {"Length", "Clearance", "To skin normal"}
+    assert names == {"Length", "Clearance", "Tilt at the skin"}
     inside = PlannedPath.between((0.0, -40.0, 0.0), TARGET)
     away = {f.name: f for f in findings(walled, rules, inside)}["Entry to skin"]
     assert away.value == pytest.approx(9.0, abs=1.1)
@@ -244,7 +244,7 @@ def test_a_wish_beside_a_hard_limit_is_told_only_when_it_is_missed(walled: Groun
     )
     straight = findings(walled, rules, PlannedPath.between((0.0, -49.0, 0.0), TARGET))
     slanted = findings(walled, rules, PlannedPath.between((30.0, -49.0, 0.0), TARGET))
-    angle = "To skin normal"
+    angle = "Tilt at the skin"
     assert [(f.hard, f.passes) for f in straight if f.name == angle] == [(True, True)]
     assert [(f.hard, f.passes) for f in slanted if f.name == angle] == [
         (True, True),

@@ -124,7 +124,7 @@ def test_no_path_breaks_another_hard_limit(patient: Patient) -> None:
         out = np.rint(apply(grid, path.entry_ct_mm - 8.0 * path.direction_ct)).astype(int)
         i, j, k = np.clip(out, 0, np.array(body.shape[::-1]) - 1)
         assert not body[k, j, i]
-        angle = next(f for f in proposal.findings if f.name == "To skin normal" and f.hard)
+        angle = next(f for f in proposal.findings if f.name == "Tilt at the skin" and f.hard)
         assert angle.value <= 60.0
 
 

@@ -12,9 +12,12 @@ from reportlab import rl_config
 
 from ir_nav import RESEARCH_LABEL
 from ir_nav.imaging import Volume, VolumeInfo
-from ir_nav.planning import Plan, PlanError
+from ir_nav.planning import Plan, PlanError, PlannedPath
 from ir_nav.planning.catalogue import all_devices, device_named, instrument_of
 from ir_nav.planning.finding import PlanFinding
+from ir_nav.planning.instruments import Ablation
+from ir_nav.planning.needles import with_needle
+from ir_nav.planning.patient_words import place_words
 from ir_nav.planning.plan import content_hash
 from ir_nav.planning.target_mask import TargetMask
 from ir_nav.review.plan_sheet import Paper, SheetContent, write_plan_sheet
@@ -138,7 +141,9 @@ def test_what_is_broken_is_said_in_words(tmp_path: Path) -> None:
     text = " ".join(printed(tmp_path, SheetContent(plan(), ct(), findings)))
     assert says(text, "Clearance: Vessel 7.2 mm at least 5 mm kept")
     assert says(text, "Clearance: Rib 9 1.2 mm at least 2 mm NOT KEPT: hard limit")
-    assert says(text, "Skin angle 35.0 ° at most 30° wish not met")
+    assert says(text, "Skin angle 35° at most 30° wish not met")
+    # What is not kept stands first.
+    assert text.index("Rib 9") < text.index("Skin angle") < text.index("Vessel")
     assert says(text, "Length 77.0 mm for information")
 
 
@@ -215,3 +220,36 @@ def test_every_picture_shows_all_needles() -> None:
             ends = np.vstack([view.entries_px, view.targets_px])
             assert np.all(ends >= 0), view.title
             assert np.all(ends <= (499, 399)), view.title
+
+
+def test_every_needle_is_on_page_one_and_findings_go_by_needle(tmp_path: Path) -> None:
+    one = plan(next(kind for kind in KINDS if plan(kind).instrument.kind == "ablation"))
+    beside = PlannedPath.between((-90.0, -40.0, 30.0), (-40.0, 10.0, 0.0))
+    widened = with_needle(one, beside)
+    findings = (
+        PlanFinding("Length, needle 1", "", 76.0, "mm", 150.0, True, True, most=True),
+        PlanFinding("Tilt at the skin, needle 2", "", 6.8, "°", 30.0, False, True, most=True),
+        PlanFinding("Clearance, needle 2", "Rib 9", 1.0, "mm", 2.0, True, False),
+        PlanFinding("Needle 1 left outside", "", 20.0, "mm", 0.0, True, True),
+        PlanFinding("Target covered", "", 92.4, "%", 100.0, True, False),
+    )
+    pages = printed(tmp_path, SheetContent(widened, ct(), findings))
+    for path in widened.paths:
+        assert says(pages[0], place_words(path.entry_ct_mm))
+        assert says(pages[0], f"{path.length_mm:.0f} mm")
+    assert says(pages[0], "Target covered: 92 %, NOT KEPT: hard limit")
+    assert isinstance(widened.instrument, Ablation)
+    assert says(pages[0], widened.instrument.zone.source.split(",")[0])
+    text = " ".join(pages).split("Findings and limits")[1]
+    order = ("All needles", "Needle 1", "Length", "Needle 2", "Rib 9", "Tilt at the skin")
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    assert says(text, "Tilt at the skin, needle 2 7° at most 30° kept")
+    made = widened.created.astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    assert says(text, made)
+
+
+def test_a_bare_point_is_named_as_one(tmp_path: Path) -> None:
+    words = "point in Liver, no lesion outlined"
+    text = " ".join(printed(tmp_path, SheetContent(plan(), ct(), aimed_at=words)))
+    assert says(text, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from ir_nav.geometry import Frame, Transform
 from ir_nav.guidance import BreathingModel
 from ir_nav.imaging import Volume, VolumeInfo
 from ir_nav.planning import Plan
-from ir_nav.registration import LandmarkRegistration
+from ir_nav.registration import LandmarkFit, Method, Registration, Residual
+from ir_nav.registration.tre import motion_covariance
 from ir_nav.session.collection import ToolCalibration
 from ir_nav.session.navigation import Inputs
 from ir_nav.session.room import Room
@@ -82,11 +83,34 @@ def calibration(tip: np.ndarray, needs_spin: bool) -> ToolCalibration:
     return ToolCalibration(pivot, spin, needs_spin)
 
 
-def registration() -> LandmarkRegistration:
+def registration() -> Registration:
+    return landmark_fit().registration
+
+
+def landmark_fit(tre_mm: float | None = None) -> LandmarkFit:
+    """Four landmarks that leave 0.5 mm each; tre_mm: what is predicted at the CT's origin."""
     points = np.array([[0.0, 0, 0], [90, 0, 0], [0, 90, 0], [0, 0, 90]])
     residuals = np.full(4, 0.5)
-    transform = Transform(Frame.CT, Frame.REFERENCE, CT_FROM_REFERENCE)
-    return LandmarkRegistration(transform, tuple("ABCD"), residuals, 0.5, points, NOW_S - 60.0)
+    # FRE^2 = (1 - 2/n) FLE^2, a third of FLE^2 along each axis.
+    each = np.broadcast_to(np.eye(3) * 0.5**2 / (1.0 - 2.0 / 4.0) / 3.0, (4, 3, 3))
+    made = Registration(
+        Method.LANDMARKS,
+        Transform(Frame.CT, Frame.REFERENCE, CT_FROM_REFERENCE),
+        tuple(Residual(name, 0.5) for name in "ABCD"),
+        motion_covariance(points, each, np.zeros(3)),
+        np.zeros(3),
+        1.0,
+        1,
+        0.0,
+        NOW_S - 60.0,
+        True,
+    )
+    if tre_mm is not None:
+        scale = (tre_mm / made.tre_mm((0.0, 0.0, 0.0))) ** 2
+        made = replace(made, covariance=made.covariance * scale)
+    return LandmarkFit(
+        made, tuple("ABCD"), points, points, residuals, np.full(4, 0.7), np.full(4, 0.5)
+    )
 
 
 def still_breath() -> BreathingModel:

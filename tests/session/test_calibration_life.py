@@ -12,10 +12,11 @@ from scipy.spatial.transform import Rotation
 from ir_nav.recording import EventKind, read_log
 from ir_nav.session.collection import CALIBRATION_LIFE_S, CollectionKind, ToolCalibration
 from ir_nav.session.errors import SessionError
+from ir_nav.session.landmark_touching import LandmarkTouching
 from ir_nav.session.resting import Touch
 from ir_nav.session.session import Session
 from ir_nav.session.state import Role
-from ir_nav.session.touching import Fiducial, LandmarkTouching
+from ir_nav.session.touching import Fiducial
 from tests.session.rig import NEEDLE_TIP, NOW_S, STYLUS_TIP, Rig, calibration
 
 HOUR_S = 3600.0

@@ -185,9 +185,8 @@ def test_no_path_enters_skin_that_is_kept_free(volume: Volume) -> None:
     assert opened is not None
     assert not opened.any()
     session.approve_plan()
-    session.undo()
-    session.undo()
-    session.undo()
+    for _ in range(4):
+        session.undo()
     assert session.planning.now.keep_out == ()
 
 
@@ -274,6 +273,76 @@ def test_ablation_needles_are_approved_one_after_the_other(volume: Volume) -> No
     assert len(session.plan.paths) == 1
     with pytest.raises(PlanError, match="no other needle"):
         session.remove_needle(0)
+
+
+def test_undo_takes_the_plan_back_in_order_with_the_draft(volume: Volume, tmp_path: Path) -> None:
+    session = measured(volume, protocol="liver_ablation")
+    session.start_log(tmp_path / "a.irlog")
+    session.set_entry(FREE)
+    first = session.approve_plan()
+    assert session.planning.now.is_approved
+    device = next(one for one in all_devices() if one.kind == "ablation")
+    session.use_instrument(instrument_of(device, 60.0))
+    assert session.planning.now.is_approved, "its tip rests elsewhere, its aim is the same"
+    alone = session.plan
+    session.set_target((10.0, 0.0, 0.0), "Liver")
+    assert not session.planning.now.is_approved
+    session.set_entry((22.0, -60.0, 0.0))
+    both = session.add_needle()
+    assert session.planning.now.is_approved, "the draft is its second needle"
+    session.remove_needle(0)
+    session.undo()
+    assert session.plan is both
+    session.undo()
+    assert session.plan is alone
+    np.testing.assert_array_equal(session.draft.target_ct_mm, (10.0, 0.0, 0.0))
+    session.approve_plan()  # replaces both needles and the device
+    session.undo()
+    assert session.plan is alone
+    for _ in range(3):
+        session.undo()
+    assert session.plan is first
+    session.undo()
+    assert session.plan is None
+    assert session.draft.path is not None, "only the approval is taken back"
+    session.close()
+    events = read_log(tmp_path / "a.irlog").events
+    kinds = [one.kind for one in events if one.kind is EventKind.PLAN]
+    assert len(kinds) == 9
+    assert events[-1].text == "approval of the path taken back"
+
+
+def test_a_plan_opened_is_one_step_and_a_gesture_is_one_step(
+    volume: Volume, tmp_path: Path
+) -> None:
+    session = measured(volume)
+    session.set_entry(FREE)
+    plan = session.approve_plan()
+    save_plan(plan, tmp_path / "a.json")
+    session.set_entry((14.0, -60.0, 0.0))
+    before, drag = session.planning.now, object()
+    session.load_plan(tmp_path / "a.json")
+    assert session.planning.now.is_approved
+    session.undo()
+    assert session.planning.now is before
+    for x_mm in (15.0, 16.0, 17.0):
+        session.set_entry((x_mm, -60.0, 0.0), gesture=drag)
+    session.set_target((1.0, 0.0, 0.0), "Liver", gesture=object())
+    session.undo()
+    np.testing.assert_array_equal(session.draft.entry_ct_mm, (17.0, -60.0, 0.0))
+    session.undo()
+    assert session.planning.now is before
+    for _ in range(2):  # the second time after an undo within the drag
+        session.set_entry((18.0, -60.0, 0.0), gesture=drag)
+        session.undo()
+        assert session.planning.now is before
+    session.back_to_plan()
+    assert session.planning.now.is_approved
+    session.use_protocol(shipped_protocol("lung_biopsy"))
+    assert not session.planning.now.is_approved
+    session.back_to_plan()
+    assert session.planning.now.is_approved
+    assert session.protocol.name == "Liver biopsy"
 
 
 def test_a_device_that_would_break_a_limit_at_its_deepest_is_refused(volume: Volume) -> None:

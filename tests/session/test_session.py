@@ -23,6 +23,7 @@ from tests.session.rig import (
     TRACKER_FROM_REFERENCE,
     Rig,
     calibration,
+    landmark_fit,
     registration,
     volume,
 )
@@ -143,12 +144,15 @@ def test_a_plan_goes_to_a_file_and_only_back_to_its_own_ct(
 
 def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
     planned(session)
-    session.registering.registration = session.registering.landmarks.candidate = registration()
+    session.registering.landmarks.candidate = landmark_fit()
+    session.registering.accept()
+    assert session.registering.history
     session.load_case(volume("another"), fiducials=FIDUCIALS)
     assert session.plan is None
     assert session.draft.path is None
     assert session.registering.registration is None
     assert session.registering.landmarks.candidate is None
+    assert session.registering.history == ()
     assert session.ground is None
     with pytest.raises(SessionError, match="nothing to undo"):
         session.undo()
@@ -196,15 +200,11 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
 ) -> None:
     """Gates of the yardsticks: below 5 mm, 5 to 15 mm when confirmed, never above."""
     planned(session)
-    base = registration()
-    scale = tre_mm / base.tre_mm((0.0, 0.0, 0.0))
-    session.registering.landmarks.candidate = type(base)(
-        base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
-        base.points_ct_mm, base.created_s,
-    )  # fmt: skip
+    session.registering.landmarks.candidate = landmark_fit(tre_mm)
     if words is None:
-        session.registering.accept(confirmed)
-        assert session.registering.registration is session.registering.landmarks.candidate
+        accepted = session.registering.accept(confirmed)
+        assert session.registering.registration is accepted
+        assert accepted.tre_mm((0.0, 0.0, 0.0)) == pytest.approx(tre_mm)
     else:
         with pytest.raises(SessionError, match=words):
             session.registering.accept(confirmed)
@@ -212,7 +212,7 @@ def test_a_registration_is_accepted_by_its_error_at_the_target(
 
 
 def test_a_registration_wants_a_plan_first(session: Session) -> None:
-    session.registering.landmarks.candidate = registration()
+    session.registering.landmarks.candidate = landmark_fit()
     with pytest.raises(SessionError, match="approve a plan first"):
         session.registering.accept()
 
@@ -241,12 +241,8 @@ def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target
     session: Session,
 ) -> None:
     planned(session)
-    base = registration()
-    scale = 4.0 / base.tre_mm((0.0, 0.0, 0.0))
-    session.registering.registration = session.registering.landmarks.candidate = type(base)(
-        base.ct_from_reference, base.names, base.residuals_mm, base.fre_mm * scale,
-        base.points_ct_mm, base.created_s,
-    )  # fmt: skip
+    session.registering.landmarks.candidate = landmark_fit(4.0)
+    session.registering.accept()
     session.set_target((5.0, 0.0, 0.0))
     session.approve_plan(confirmed=True)
     assert session.registering.registration is not None
@@ -283,7 +279,7 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     rig = with_streams(session)
     rig.streams.log = session.journal.log
     session.tools.needle = calibration(NEEDLE_TIP, True)
-    session.registering.landmarks.candidate = registration()
+    session.registering.landmarks.candidate = landmark_fit()
     session.registering.accept()
     rig.all_seen()
     session.watch_breathing_again()
@@ -304,6 +300,8 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     accepted = log.last(EventKind.REGISTRATION)
     assert accepted is not None
     assert accepted.data["fre_mm"] == 0.5
+    assert accepted.data["method"] == "landmarks"
+    assert np.shape(accepted.data["covariance"]) == (6, 6)
     assert log.shown.reasons == (first.refusal.reason,)
     assert log.sample_counts["NeedleToTracker"] == 43
     with pytest.raises(LogError, match="never written over"):

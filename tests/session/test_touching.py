@@ -91,7 +91,7 @@ def test_points_are_taken_one_after_the_other_where_the_tip_rests(hand: Hand) ->
     candidate = hand.session.registering.landmarks.candidate
     assert candidate is not None
     np.testing.assert_allclose(
-        candidate.ct_from_reference.apply((10.0, 20.0, 30.0)),
+        candidate.registration.ct_from_reference.apply((10.0, 20.0, 30.0)),
         (CT_FROM_REFERENCE @ (10.0, 20.0, 30.0, 1.0))[:3],
         atol=0.3,
     )

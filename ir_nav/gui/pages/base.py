@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QRect, Qt
 from PyQt6.QtWidgets import QWidget
 
 from ir_nav.gui import theme
@@ -53,6 +53,13 @@ class Page(QWidget):
         """Fit a small screen: a narrower side column."""
         if self.side is not None:
             self.side.setFixedWidth(theme.SIDE_WIDTH_SMALL if small else theme.SIDE_WIDTH)
+
+    def image_area(self) -> QRect:
+        """Where images are, in the page: messages lie there, not over what they speak of."""
+        area = self.rect()
+        if self.side is not None and self.side.isVisible():
+            area.setRight(self.side.x() - theme.GAP)
+        return area
 
     def follow_case(self, slices: Sequence[SliceView], scene: SceneView | None = None) -> bool:
         """Give the views the session's CT when it has changed; whether it had."""

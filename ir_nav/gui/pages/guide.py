@@ -14,6 +14,7 @@ from ir_nav.gui.number_strip import NumberStrip, figures
 from ir_nav.gui.pages.base import Pace, Page, gap_margins
 from ir_nav.gui.panels import BreathingPanel, BudgetPanel, LogPanel
 from ir_nav.gui.picture import Picture
+from ir_nav.gui.quality_panel import QualityPanel
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_view import SliceView
@@ -46,6 +47,8 @@ class GuidePage(Page):
         self.breathing = BreathingPanel()
         self.budget = BudgetPanel()
         self.log = LogPanel(KEYS)
+        self.quality = QualityPanel()
+        self.quality.hide()
         self._slices = (self.along, self.across, self.axial)
         self._layouts: tuple[tuple[Picture, ...], ...] = (
             (self.along, self.axial, self.fluoro, self.scene),
@@ -70,7 +73,7 @@ class GuidePage(Page):
         live.addWidget(self.ultrasound, 52)
         notes = QHBoxLayout()
         notes.setSpacing(theme.GAP)
-        for panel in (self.breathing, self.budget, self.log):
+        for panel in (self.breathing, self.budget, self.quality, self.log):
             notes.addWidget(panel, 1)
         main = QVBoxLayout()
         main.setSpacing(theme.GAP)
@@ -166,6 +169,8 @@ class GuidePage(Page):
         if not self._notes.due(state.now_s):
             return
         self.budget.show_budget(state.budget)
+        self.quality.setVisible(self.session.quality.watched)
+        self.quality.show_quality(self.session.quality)
         self.log.show_log(*self._log_words())
         self.ultrasound.set_title("Ultrasound", self._image_note(state.ultrasound, state))
         self.fluoro.set_title("Fluoro", self._image_note(state.fluoro, state))

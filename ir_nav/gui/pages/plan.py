@@ -4,39 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PyQt6.QtCore import QRect
 from PyQt6.QtWidgets import QGridLayout, QHBoxLayout
 
-from ir_nav.geometry import FloatArray
 from ir_nav.gui import theme
-from ir_nav.gui.approval_card import ApprovalCard
-from ir_nav.gui.bullseye import view_basis
+from ir_nav.gui.approval_card import ApprovalCard, back_words
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.forms import Card, Facts, label
+from ir_nav.gui.instrument_layer import InstrumentLayer
 from ir_nav.gui.keep_out_tool import KeepOutLayer, KeepOutTool
-from ir_nav.gui.needle_planes import along_axes
+from ir_nav.gui.limit_list import LimitList
+from ir_nav.gui.limit_rows import limit_rows, limits_mood, limits_state
 from ir_nav.gui.needles_card import NeedlesCard, NeedlesLayer
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
 from ir_nav.gui.plan_export_card import PlanExportCard
-from ir_nav.gui.plan_facts import FACTS, limits_state, needle_state, path_state, plan_facts
+from ir_nav.gui.plan_facts import FACTS, needle_state, path_state, plan_facts
 from ir_nav.gui.plan_ground import GroundWatch
+from ir_nav.gui.plan_hands import PlanHands
 from ir_nav.gui.plan_scene import PlanScene
-from ir_nav.gui.plan_sections import PlanSections, Section
+from ir_nav.gui.plan_views import PlanViews, opening_middle
 from ir_nav.gui.points_card import PointsCard
-from ir_nav.gui.proposals_card import LimitList, ProposalsCard
+from ir_nav.gui.proposals_card import ProposalsCard
 from ir_nav.gui.reading_bar import ReadingBar
 from ir_nav.gui.scene_records import Handle, Overlays
 from ir_nav.gui.scene_request import Surface
+from ir_nav.gui.side_sections import Section, SideSections
+from ir_nav.gui.skin_legend import SkinLegend
 from ir_nav.gui.skin_quality import painted_skin
-from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.gui.slice_tools import SliceTools
 from ir_nav.gui.structures_card import StructuresCard
+from ir_nav.gui.target_offer import TargetOffer
 from ir_nav.gui.worker import Progress
-from ir_nav.planning import Ground, PlannedPath, Proposals
+from ir_nav.planning import Ground, Plan, Proposals
+from ir_nav.planning.needles import aimed_paths, planned_zones
 from ir_nav.session.case import Case, Findings, plan_path
 from ir_nav.session.drafting import Drawn
 from ir_nav.session.state import NavigationState
 
+REMEMBERED = "plan/section"
 READING_HINT = (
     "Tools for reading lie beneath the slices. What is measured or noted is listed here; "
     "B opens a second series."
@@ -48,11 +54,10 @@ class PlanPage(Page):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.axial = BrowsableSlice("CT axial", field_mm=320.0)
-        self.along = BrowsableSlice("Along the path", field_mm=240.0)
-        self.down = BrowsableSlice("Down the path", "at the target", field_mm=240.0)
+        self.views = PlanViews()
+        self.slices = self.axial, self.along, self.down = self.views.all
         self.scene = PlanScene(desk.scene)
-        self.slices = (self.axial, self.along, self.down)
+        self._legend = SkinLegend(self.scene)
         self.tools = SliceTools(self.slices)
         self.ground = GroundWatch(desk)
         self.kept_free = KeepOutLayer(desk, self.tools)
@@ -71,9 +76,9 @@ class PlanPage(Page):
         self._papers = PlanExportCard(desk)
         self.needles = NeedlesCard(desk)
         self.structures = StructuresCard(desk, self.tools)
+        self._offer = TargetOffer(desk, self.structures.structures, self.points.aim_at)
         self.approval = ApprovalCard(desk, self.ground)
         self._findings: Findings | None = None
-        self._placing: Handle | None = None
         self._drawn: Drawn | None = None
         self._ground: Ground | None = None
         self._surfaces: tuple[Surface, ...] = ()
@@ -82,12 +87,11 @@ class PlanPage(Page):
         self._overlays = Overlays()
         self._build()
         self.share_window(self.slices)
-        self.tools.add_layer(NeedlesLayer(lambda: self.session.plan))
-        for view in self.slices:
-            view.set_draggable(True)
-            view.point_picked.connect(self._pick)
-            view.handle_dragged.connect(self._move)
-        self.scene.handle_dragged.connect(self._move)
+        self.tools.add_layer(NeedlesLayer(self._followed_plan))
+        self.tools.add_layer(InstrumentLayer(lambda: self.session.plan))
+        self.hands = PlanHands(
+            self, desk, self.tools, self.views, self.scene, self.points, self._look_at_draft
+        )
 
     def _build(self) -> None:
         grid = QGridLayout()
@@ -103,13 +107,19 @@ class PlanPage(Page):
         hint = Card()
         hint.add(label(READING_HINT, "quiet"))
         session, notes = self.session, self.reading.desk.annotations.book
-        self.sections = PlanSections(
+        self.sections = SideSections(
             (
                 Section("Path", (self.points, self.proposals), lambda: path_state(session.draft)),
-                Section("Limits", (limits, found), lambda: limits_state(self._findings)),
+                Section(
+                    "Limits",
+                    (limits, found),
+                    lambda: limits_state(self._limits.rows),
+                    mood=lambda: limits_mood(self._limits.rows),
+                    widest="9 not checked",
+                ),
                 Section(
                     "Structures",
-                    (self.structures,),
+                    (self.structures, self._offer),
                     lambda: str(len(self.structures.structures.segments) or ""),
                     fills=True,
                 ),
@@ -126,6 +136,7 @@ class PlanPage(Page):
             ),
             self.approval,
             self.desk.settings,
+            REMEMBERED,
         )
         page = QHBoxLayout(self)
         page.setContentsMargins(*gap_margins())
@@ -138,7 +149,6 @@ class PlanPage(Page):
         before = self._images
         if self.follow_case(self.slices, self.scene):
             self.reading.follow(self.session.case.volume)
-            self.points.fill(self.session.case.labels)
             # Other structures on the same CT leave the views where they are.
             if before is None or before.volume is not self.session.case.volume:
                 self._drawn = None
@@ -155,9 +165,16 @@ class PlanPage(Page):
         self.scene.show_overlays(self._overlays)
         self._papers.show_plan(self.session.plan)
         self.points.protocols.follow()
+        self.points.follow()
         self.needles.follow()
         self.approval.follow()
         self.sections.show_states()
+
+    def image_area(self) -> QRect:
+        """Above the reading bar."""
+        area = super().image_area()
+        area.setBottom(self.reading.y() - 1)
+        return area
 
     def choose(self, index: int) -> None:
         """Take a proposed path, counted from 0."""
@@ -178,6 +195,7 @@ class PlanPage(Page):
                 fits = mask is None or len(mask) == len(ground.skin)
                 self._painted = painted_skin(surfaces, ground.skin, judged, mask if fits else None)
         self.scene.set_surfaces(self._painted or surfaces)
+        self._legend.show_for(proposals is not None)
 
     def look_again(self) -> None:
         """Views as the draft has them."""
@@ -185,11 +203,7 @@ class PlanPage(Page):
 
     def place(self, handle: Handle) -> None:
         """The next click in a slice places this point; once more ends it."""
-        self._placing = None if self._placing is handle else handle
-        self.points.show_placing(self._placing)
-        for view in self.slices:
-            view.set_picking(self._placing is not None)
-        self.scene.set_placing(self._placing)
+        self.hands.arm(handle)
 
     def propose(self) -> None:
         """Search for a path to the target on the worker."""
@@ -216,8 +230,11 @@ class PlanPage(Page):
 
     def undo(self) -> None:
         """Take back the last change, of the structures or of the plan."""
-        if not self.structures.take_undo():
-            self.desk.attempt(self.session.undo)
+        if self.structures.take_undo():
+            return
+        plan = self.session.plan
+        if self.desk.attempt(self.session.undo) and self.session.plan is not plan:
+            self.desk.banner.say(back_words(self.session.plan), Mood.DONE)
 
     def approve(self) -> None:
         """Make this path the plan."""
@@ -244,48 +261,48 @@ class PlanPage(Page):
         self.session.take_proposals(ground, proposals, drawn)
         self._drawn = None
 
-    def _pick(self, point_ct_mm: FloatArray) -> None:
-        if self._placing is not None:
-            self._move(self._placing, point_ct_mm)
+    def _followed_plan(self) -> Plan | None:
+        """The plan while the draft is part of it: else it is drawn as what was approved."""
+        now = self.session.planning.now
+        return now.plan if now.is_needle else None
 
-    def _move(self, handle: Handle, point_ct_mm: FloatArray) -> None:
-        if handle is Handle.TARGET:
-            self.points.set_target(point_ct_mm)
-        else:
-            self.desk.attempt(lambda: self.session.set_entry(point_ct_mm))
+    def _look_at_draft(self) -> None:
+        """The views turn to where a drag has left the points."""
+        self.views.aim(self.session.draft, moved=False)
 
     def _show_draft(self, drawn: Drawn) -> None:
         draft, before = drawn.draft, self._drawn
-        path = draft.path
-        moved = before is None or draft.target_ct_mm is not before.draft.target_ct_mm
-        aimed = moved or before is None or draft is not before.draft
         self._drawn, self._ground = drawn, self.session.ground
-        self._overlays = Overlays(target_ct_mm=draft.target_ct_mm, entry_ct_mm=draft.entry_ct_mm)
+        apart = drawn.plan is not None and not drawn.is_needle
+        self._overlays = Overlays(
+            target_ct_mm=draft.target_ct_mm,
+            entry_ct_mm=draft.entry_ct_mm,
+            approved=aimed_paths(drawn.plan) if apart and drawn.plan is not None else (),
+            zones=planned_zones(drawn.plan),
+        )
         for view in self.slices:
             view.show_overlays(self._overlays)
-        if draft.target_ct_mm is not None and aimed:
-            self._aim(draft.target_ct_mm, path, moved)
+        self._aim(drawn, before)
         self._findings = self.session.findings
         self._show_facts(drawn, self._findings)
 
-    def _aim(self, target: FloatArray, path: PlannedPath | None, moved: bool) -> None:
-        if path is None:
-            self.axial.fit_body(target)
-            for view in (self.along, self.down):
-                view.look(target)
-            return
-        middle = (path.target_ct_mm + path.entry_ct_mm) / 2.0
-        self.along.look(middle, *along_axes(path.direction_ct))
-        self.along.keep_inside()
-        right, up = view_basis(path.direction_ct)
-        self.down.look(target, right, -up)
-        if moved:
-            self.axial.fit_body(target)
+    def _aim(self, drawn: Drawn, before: Drawn | None) -> None:
+        draft = drawn.draft
+        # Another protocol is about another organ, as long as nothing is aimed at.
+        if draft.target_ct_mm is None and (before is None or before.protocol is not drawn.protocol):
+            body = self.desk.look.images.body_ct_mm
+            middle = opening_middle(self.session.case, drawn.protocol, body)
+            if middle is not None:
+                self.views.open_at(middle)
+        elif before is None or draft is not before.draft:
+            moved = before is None or draft.target_ct_mm is not before.draft.target_ct_mm
+            self.views.aim(draft, moved)
 
     def _show_facts(self, drawn: Drawn, found: Findings | None) -> None:
         path = drawn.draft.path
         skin_deg = None if path is None else self.desk.look.skin_angle_deg(path)
-        self._limits.show_findings(found)
+        self.structures.order_by(None if found is None else found.limits)
+        self._limits.show_rows(limit_rows(found, self.session.ground, drawn.protocol))
         measured = found is not None and found.limits is not None
         words = "Distances are being worked out" if path else "Place target and entry"
         self._unmeasured.setText("" if measured else words)

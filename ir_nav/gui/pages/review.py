@@ -12,10 +12,10 @@ from ir_nav.gui.bullseye import view_basis
 from ir_nav.gui.desk import Desk, as_sentence
 from ir_nav.gui.files import LOGS, PDFS, ask_file, ask_save
 from ir_nav.gui.forms import Card, Facts, SideColumn, button
+from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.needle_planes import along_axes
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.pages.base import Page, gap_margins
-from ir_nav.gui.pages.register import mm_words
 from ir_nav.gui.scene_records import Overlays, path_overlays
 from ir_nav.gui.scene_view import SceneView
 from ir_nav.gui.slice_mouse import BrowsableSlice
