@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 MOST = 9
 
+# What the limit words are made of, and what only the window groups by.
+UNWRITTEN = ("most", "group")
+
 
 @dataclass(slots=True)
 class _Clock:
@@ -153,7 +156,7 @@ def _proposal(number: int, found: Proposals) -> dict[str, Any]:
 
 def _finding(finding: PlanFinding) -> dict[str, Any]:
     """The keys of format 1, which do not say the direction of a limit."""
-    return {key: value for key, value in asdict(finding).items() if key != "most"}
+    return {key: value for key, value in asdict(finding).items() if key not in UNWRITTEN}
 
 
 def _write_plans(

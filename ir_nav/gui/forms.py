@@ -127,7 +127,7 @@ class Facts(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(6)
-        grid.setHorizontalSpacing(14)
+        grid.setHorizontalSpacing(10)
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(names):
             value = label("—", "value", name=f"fact_{name.lower().replace(' ', '_')}")

@@ -15,7 +15,7 @@ from ir_nav.planning.findings import room_mm
 
 PAD = 12.0
 LINE_PX = 19.0
-HEIGHT = 46
+HEIGHT = 44
 WIDE_PX = 380
 GAP = 10.0
 Line = tuple[str, str]
@@ -28,6 +28,7 @@ class PathRow(QPushButton):
         super().__init__()
         self._lines: tuple[Line, ...] = ()
         self.setObjectName(f"proposal_{number}")
+        self.setAccessibleName(f"Path {number}")
         self.setToolTip(f"Key {number}")
         self.setCheckable(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)

@@ -59,7 +59,18 @@ def test_the_same_job_on_a_real_ct(tmp_path: Path) -> None:
     name = "chest_LIDC-IDRI-0001"
     ct = data_path("ct", f"{name}_dicom.zip")
     labels = data_path("ct", f"{name}_labels.nii.gz")
-    summary = _demo(tmp_path, 30, "--ct", ct, "--labels", labels, "--target=-61.7,-21.3,-262.9")
+    summary = _demo(
+        tmp_path,
+        30,
+        "--ct",
+        ct,
+        "--labels",
+        labels,
+        "--target=-61.7,-21.3,-262.9",
+        "--landmarks-only",
+        "--skin-slip-mm",
+        0,
+    )
     assert summary["guidance"]["tip_error_mm"]["mean"] <= 1.5
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["target_ct_mm"] == [-61.7, -21.3, -262.9]
