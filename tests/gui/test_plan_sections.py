@@ -155,6 +155,7 @@ def test_no_section_is_wider_than_the_column_nor_scrolls_on_a_large_screen(
     planner.click("propose_path")
     for name in SECTIONS:
         planner.click(f"section_{name}")
+        planner.settle()  # a list takes its narrow form once it knows its width
         area = planner.page.sections.findChild(QScrollArea)
         assert area is not None
         inside = [one for one in planner.page.sections.findChildren(QScrollArea) if one.isVisible()]
