@@ -28,6 +28,7 @@ from ultrasound_truth import Patient, TruthSweep, real_anatomy, start_off, torso
 
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.imaging import Volume, VolumeInfo
+from ir_nav.registration import RegistrationError
 from ir_nav.registration.ultrasound.fan import Fan, mm_per_px_of
 from ir_nav.registration.ultrasound.fan_finding import find_fan
 from ir_nav.registration.ultrasound.register_sweep import register_ultrasound
@@ -76,7 +77,11 @@ def main() -> int:
             kind = KINDS[(n // len(names)) % len(KINDS)]
             if kind == "other" and other is None:
                 other = _prepared("torso1" if name == "real" else "torso5", options)
-            row = _case(prepared, kind, options.seed * 1000 + n, other)
+            try:
+                row = _case(prepared, kind, options.seed * 1000 + n, other)
+            except RegistrationError as error:  # a start that shows nothing of the CT
+                print(f"{key}: refused before the search: {error}", file=sys.stderr)
+                continue
             if kind == "rest" and n // len(names) < options.peer_cases:
                 row["peers"] = _peers(prepared, options.seed * 1000 + n)
             done[keys[n]] = {"key": keys[n], "patient": name, "kind": kind, **row}
