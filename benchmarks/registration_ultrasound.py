@@ -80,7 +80,7 @@ def main() -> int:
             try:
                 row = _case(prepared, kind, options.seed * 1000 + n, other)
             except RegistrationError as error:  # a start that shows nothing of the CT
-                print(f"{key}: refused before the search: {error}", file=sys.stderr)
+                print(f"{keys[n]}: refused before the search: {error}", file=sys.stderr)
                 continue
             if kind == "rest" and n // len(names) < options.peer_cases:
                 row["peers"] = _peers(prepared, options.seed * 1000 + n)
