@@ -68,8 +68,9 @@ class Operator:
         self.at = {NEEDLE: self.site.needle_tray, STYLUS: self.site.stylus_tray}
         self.follows = {NEEDLE: False, STYLUS: False}
 
-    def request(self, text: str, now_s: float) -> None:
-        """Take a request: JSON with "do" and its details. RequestError when not understood."""
+    def request(self, text: str, now_s: float) -> str:
+        """Take a request: JSON with "do" and its details; what is to be done. RequestError when
+        not understood."""
         try:
             request = json.loads(text)
             wanted = str(request["do"])
@@ -88,10 +89,10 @@ class Operator:
             "rest": self._rest,
         }
         if wanted == MOVE_PROBE:
-            return  # the world finds the place
+            return wanted  # the world finds the place
         if wanted == "cover needle":
             self.covered_until_s = now_s + float(request.get("seconds", 2.0))
-            return
+            return wanted
         if wanted not in acts:
             can = ", ".join(sorted([*acts, "cover needle", MOVE_PROBE]))
             raise RequestError(f"cannot '{wanted}'; can: {can}")
@@ -99,6 +100,7 @@ class Operator:
             self._queue.clear()
             self._running = None
         self._queue.extend(acts[wanted]())
+        return wanted
 
     @property
     def carm_turns(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -122,11 +121,11 @@ class World:
         RequestError.
         """
         before = self.operator.path
-        self.operator.request(text, now_s)
+        wanted = self.operator.request(text, now_s)
         path = self.operator.path
         if path is not None and path is not before:
             self._contact = acoustic_window(self._skin, path[1], path[0] - path[1])
-        elif json.loads(text)["do"] == MOVE_PROBE:
+        elif wanted == MOVE_PROBE:
             beam = self._contact.beam
             self._contact = acoustic_window(self._skin, self.focus_mm, None, apart_from=beam)
             self.operator.announce("done: move probe")

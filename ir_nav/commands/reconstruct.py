@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from ir_nav.commands.outcome import show
 from ir_nav.geometry import FloatArray
-from ir_nav.tracking.calibration.result import CalibrationError, first_fault
+from ir_nav.small_file import first_fault
+from ir_nav.tracking.calibration.result import CalibrationError
 
 Row = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Clip = tuple[int, int, int, int]

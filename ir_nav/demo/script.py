@@ -173,13 +173,10 @@ def _by_ultrasound(remote: Remote, session: Session, picture: Callable[[], None]
 
 
 def _by_fluoro(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:
-    """Two views a quarter turn apart, the CT laid on both."""
+    """Two views 60 degrees apart, each while the breath is held; the CT laid on both."""
     remote.press("section_fluoro")
     for orbit_deg in (0.0, -60.0):
-        operator = session.connection.operator
-        if operator is not None:
-            operator.forget()
-        session.connection.ask_operator("turn C-arm", orbit_deg=orbit_deg)
+        _ask(session, "turn C-arm", orbit_deg=orbit_deg)
         yield _heard(session, "done: turn C-arm", 30.0)
         _ask(session, "hold breath")
         yield _heard(session, "breath held", 30.0)
@@ -252,10 +249,10 @@ def _guide(remote: Remote, session: Session, picture: Callable[[str], None]) -> 
     yield _heard(session, "done: withdraw", 60.0)
 
 
-def _ask(session: Session, do: str) -> None:
+def _ask(session: Session, do: str, **details: object) -> None:
     if session.connection.operator is not None:
         session.connection.operator.forget()
-    session.connection.ask_operator(do)
+    session.connection.ask_operator(do, **details)
 
 
 def _heard(session: Session, text: str, timeout_s: float = 30.0) -> Wait:

@@ -90,14 +90,7 @@ def summarise(
 
 
 def _registration(log: LogContents, result: Review, truth: Truth) -> dict[str, float | None]:
-    event = next(
-        (
-            event
-            for event in reversed(log.events)
-            if event.kind is EventKind.REGISTRATION and "ct_from_reference" in event.data
-        ),
-        None,
-    )
+    event = next(reversed(_accepted(log)), None)
     return {
         "fre_mm": result.fre_mm,
         "tre_predicted_mm": result.tre_predicted_mm,
@@ -115,6 +108,14 @@ def _registrations(
             "tre_predicted_mm": event.data.get("tre_predicted_mm"),
             "tre_true_mm": _tre_true_mm(event, result, truth),
         }
+        for event in _accepted(log)
+    ]
+
+
+def _accepted(log: LogContents) -> list[Event]:
+    """Every registration that was put to use, oldest first."""
+    return [
+        event
         for event in log.events
         if event.kind is EventKind.REGISTRATION and "ct_from_reference" in event.data
     ]
@@ -126,16 +127,6 @@ def _tre_true_mm(event: Event, result: Review, truth: Truth) -> float:
     on_patient = apply(rigid_inverse(true), target)
     found = apply(np.array(event.data["ct_from_reference"]), on_patient)
     return float(np.linalg.norm(found - target))
-
-
-def _registered_s(log: LogContents) -> float:
-    """When the last registration was accepted (Unix time)."""
-    accepted = [
-        event.time_s
-        for event in log.events
-        if event.kind is EventKind.REGISTRATION and "ct_from_reference" in event.data
-    ]
-    return max(accepted, default=0.0)
 
 
 def _pivot(log: LogContents, truth: Truth) -> dict[str, float | None]:
@@ -163,7 +154,8 @@ def _guidance(log: LogContents, result: Review, truth: Truth) -> dict[str, Any]:
     inside_shown_error_95: share of ticks with the true tip inside the 95 % radius on screen.
     """
     shown = log.shown
-    valid = shown.valid & (shown.now_s >= _registered_s(log))
+    since_s = max((event.time_s for event in _accepted(log)), default=0.0)
+    valid = shown.valid & (shown.now_s >= since_s)
     errors: dict[str, Any] = dict.fromkeys(
         ("tip_error_mm", "tip_error_at_paint_mm", "inside_shown_error_95")
     )

@@ -29,7 +29,8 @@ from ir_nav.gui.archive_query import ArchiveQueryForm
 from ir_nav.gui.archive_results import ArchiveResults
 from ir_nav.gui.desk import as_sentence
 from ir_nav.gui.forms import button, label, set_mood
-from ir_nav.gui.worker import Progress, Worker
+from ir_nav.gui.worker import Worker
+from ir_nav.progress import Progress
 
 WIDTH_PX, HEIGHT_PX = 1280, 820
 MARGIN_PX = 40

@@ -12,7 +12,7 @@ from ir_nav.geometry import FloatArray, angle_between_deg, apply, read_only
 from ir_nav.gui import theme
 from ir_nav.gui.scene_records import CaseImages
 from ir_nav.gui.scene_request import Surface
-from ir_nav.gui.worker import Progress, Worker
+from ir_nav.gui.worker import Worker
 from ir_nav.imaging import (
     ImagingError,
     LabelMap,
@@ -24,6 +24,7 @@ from ir_nav.imaging import (
     skin_surface,
 )
 from ir_nav.planning import PlannedPath
+from ir_nav.progress import Progress
 from ir_nav.session.case import Case, Outline, outline_of
 
 # What one aims at has the plan's colour and a wider outline.

@@ -13,8 +13,8 @@ from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.view_strip import ViewStrip
-from ir_nav.gui.worker import Progress
 from ir_nav.imaging import Volume
+from ir_nav.progress import Progress
 from ir_nav.registration import Registration
 from ir_nav.registration.fluoro.outcome import FluoroRegistration
 from ir_nav.session.errors import SessionError

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QTableWidget,
+    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -181,6 +182,17 @@ def set_up_landmarks(table: QTableWidget, headings: list[str], header_px: int, r
     if down is not None:
         down.hide()
         down.setDefaultSectionSize(row_px)
+
+
+def set_cell(table: QTableWidget, row: int, column: int, text: str, tone: str) -> None:
+    """Write a cell in a colour; one that says so already is left as it is."""
+    item = table.item(row, column)
+    if item is None:
+        item = QTableWidgetItem()
+        table.setItem(row, column, item)
+    if item.text() != text:
+        item.setText(text)
+    item.setForeground(theme.colour(tone))
 
 
 class SideColumn(QWidget):

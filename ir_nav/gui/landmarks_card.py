@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from PyQt6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
+from PyQt6.QtWidgets import QHeaderView, QTableWidget
 
 from ir_nav.geometry import read_only
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, button, label, set_mood, set_up_landmarks
+from ir_nav.gui.forms import Card, button, label, set_cell, set_mood, set_up_landmarks
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.scene_records import Mark, MarkState
-from ir_nav.gui.worker import Progress
+from ir_nav.progress import Progress
 from ir_nav.registration import LandmarkFit
 from ir_nav.registration.skin_markers import SkinMarker, find_skin_markers
 from ir_nav.session.touching import Fiducial
@@ -202,16 +202,7 @@ class LandmarksCard(Card):
                 colour = tone if column == 1 else theme.TEXT_1
                 if suspect and column == 3:
                     colour = theme.ALARM_MEDIUM
-                self._set_cell(row, column, text, colour)
-
-    def _set_cell(self, row: int, column: int, text: str, tone: str) -> None:
-        item = self._table.item(row, column)
-        if item is None:
-            item = QTableWidgetItem()
-            self._table.setItem(row, column, item)
-        if item.text() != text:
-            item.setText(text)
-        item.setForeground(theme.colour(tone))
+                set_cell(self._table, row, column, text, colour)
 
     def _show_next(self) -> None:
         fiducials = self._desk.session.case.fiducials

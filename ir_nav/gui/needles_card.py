@@ -14,13 +14,13 @@ from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk, as_sentence
 from ir_nav.gui.forms import Card, button, label, set_mood
 from ir_nav.gui.slice_view import SliceView
-from ir_nav.gui.worker import Progress
 from ir_nav.planning import Plan
 from ir_nav.planning.ablation import Coverage
 from ir_nav.planning.aim import Aim, aim_of
 from ir_nav.planning.instruments import Ablation
 from ir_nav.planning.needle_pairs import needle_pairs
 from ir_nav.planning.needles import coverage_of
+from ir_nav.progress import Progress
 
 NEAR_MM = 4.0
 

@@ -8,14 +8,13 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import PHANTOMS, ask_file
-from ir_nav.gui.forms import button, label, set_up_landmarks
+from ir_nav.gui.forms import button, label, set_cell, set_up_landmarks
 from ir_nav.gui.guided_card import GuidedCard, age_words, sentence
 from ir_nav.session.calibration_exchange import load_step, save_step
 from ir_nav.session.phantom_touching import PhantomTouching
@@ -192,7 +191,7 @@ class PhantomCard(GuidedCard):
             value = residuals[row]
             words = "—" if value is None else f"{value:.2f} mm"
             for column, text in enumerate((name, state, words)):
-                self._set_cell(row, column, text, tone if column == 1 else theme.TEXT_1)
+                set_cell(self._table, row, column, text, tone if column == 1 else theme.TEXT_1)
 
     def _residuals(self, touching: PhantomTouching | None, count: int) -> tuple[float | None, ...]:
         found = self._step.in_use
@@ -212,12 +211,3 @@ class PhantomCard(GuidedCard):
         if row == touching.next_index:
             return "▸ touch now", theme.PLAN
         return ("✓ touched", theme.GOOD) if touching.touches[row] else ("to touch", theme.TEXT_3)
-
-    def _set_cell(self, row: int, column: int, text: str, tone: str) -> None:
-        item = self._table.item(row, column)
-        if item is None:
-            item = QTableWidgetItem()
-            self._table.setItem(row, column, item)
-        if item.text() != text:
-            item.setText(text)
-            item.setForeground(theme.colour(tone))

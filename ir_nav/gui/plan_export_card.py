@@ -9,13 +9,13 @@ from ir_nav.gui.files import PDFS, ask_file, ask_save
 from ir_nav.gui.forms import Card, button
 from ir_nav.gui.instrument_chooser import InstrumentChooser
 from ir_nav.gui.notice import Mood
-from ir_nav.gui.worker import Progress
 from ir_nav.planning import Plan
 from ir_nav.planning.aim import aim_of
 from ir_nav.planning.instrument_findings import instrument_findings
 from ir_nav.planning.markups import read_markup_path, write_markups
 from ir_nav.planning.plan_findings import plan_findings
 from ir_nav.planning.target_mask import TargetMask, write_target
+from ir_nav.progress import Progress
 from ir_nav.review.plan_sheet import SheetContent, write_plan_sheet
 from ir_nav.review.sheet_views import Window
 from ir_nav.session.errors import SessionError

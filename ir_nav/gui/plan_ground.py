@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.worker import Progress
 from ir_nav.imaging import ImagingError
 from ir_nav.planning import Ground, PlanError, Protocol
+from ir_nav.progress import Progress
 from ir_nav.session.case import Case, ground_of
 
 

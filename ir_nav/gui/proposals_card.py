@@ -13,8 +13,8 @@ from ir_nav.geometry import FloatArray
 from ir_nav.gui.desk import Desk, as_sentence
 from ir_nav.gui.forms import Card, label
 from ir_nav.gui.path_row import PathRow
-from ir_nav.gui.worker import Progress
 from ir_nav.planning import Ground, NoPathError, Proposal, Proposals
+from ir_nav.progress import Progress
 from ir_nav.session.case import Case, plan_path
 from ir_nav.session.drafting import Drawn
 

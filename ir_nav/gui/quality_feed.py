@@ -8,7 +8,8 @@ from collections.abc import Callable
 from PyQt6.QtCore import QObject, QTimer
 
 from ir_nav.gui.notice import Banner, Mood
-from ir_nav.gui.worker import Progress, Worker
+from ir_nav.gui.worker import Worker
+from ir_nav.progress import Progress
 from ir_nav.session.live_quality import JudgedFrame, LiveQuality
 
 POLL_MS = 60

@@ -19,8 +19,8 @@ from ir_nav.gui.reading_windows import auto_window, is_ct
 from ir_nav.gui.slice_second import ColourMap, SecondLook, SecondMode
 from ir_nav.gui.slice_tools import PlainTool, Pointer, SliceTools
 from ir_nav.gui.slice_view import DEFAULT_LEVEL_HU, DEFAULT_WINDOW_HU, SliceView
-from ir_nav.gui.worker import Progress
 from ir_nav.imaging import Volume, read_volume
+from ir_nav.progress import Progress
 from ir_nav.registration.volumes import VolumeRegistration, placed, register_volumes, verdict
 
 GRAB_PX = 10.0

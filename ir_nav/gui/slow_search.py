@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from PyQt6.QtCore import QObject, QTimer
 
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.worker import Progress
+from ir_nav.progress import Progress
 
 POLL_MS = 30
 

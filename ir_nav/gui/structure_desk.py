@@ -13,7 +13,6 @@ from ir_nav.gui.desk import Desk
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.scene_records import CaseImages
 from ir_nav.gui.structure_look import hidden_at_first, imported, toned
-from ir_nav.gui.worker import Progress
 from ir_nav.imaging import ImagingError, LabelMap, Volume, read_structures
 from ir_nav.imaging.labels import canonical
 from ir_nav.imaging.segmentation import (
@@ -33,6 +32,7 @@ from ir_nav.imaging.segmentation import (
 from ir_nav.imaging.segmentation.segments import SKIN, Corner
 from ir_nav.imaging.structures import Structure
 from ir_nav.imaging.volume import BoolArray
+from ir_nav.progress import Progress
 from ir_nav.session.case import Case
 
 # Planning and the 3D view are worked out anew once the hand has rested for so long.

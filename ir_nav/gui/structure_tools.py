@@ -16,10 +16,10 @@ from ir_nav.gui.slice_view import SliceView
 from ir_nav.gui.stroke_tool import StrokeTool, draw_hint
 from ir_nav.gui.structure_desk import StructureDesk
 from ir_nav.gui.structure_outline import OutlineCache, stroke_outline
-from ir_nav.gui.worker import Progress
 from ir_nav.imaging import ImagingError, Volume
 from ir_nav.imaging.segmentation import Ending, Grown, Vessels, brushed, grow_lesion, vessels
 from ir_nav.imaging.segmentation.brush import LARGEST_MM, SMALLEST_MM
+from ir_nav.progress import Progress
 
 ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 LEAST_RADIUS_MM = 2.0

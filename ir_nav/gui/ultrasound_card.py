@@ -15,7 +15,7 @@ from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.live_fusion import Fused, LiveFusion
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.slice_view import SliceView
-from ir_nav.gui.worker import Progress
+from ir_nav.progress import Progress
 from ir_nav.session.gathered_sweep import GatheredSweep
 from ir_nav.session.state import UltrasoundState
 from ir_nav.session.sweep_registering import LEAST_FRAMES, SweepOutcome, plane_start

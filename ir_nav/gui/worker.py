@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-Progress = Callable[[float], None]
+from ir_nav.progress import Progress
+
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)

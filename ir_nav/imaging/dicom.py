@@ -19,6 +19,7 @@ from ir_nav.imaging.series import (
 )
 from ir_nav.imaging.tilt import straighten
 from ir_nav.imaging.volume import AIR_HU, Int16Array, Volume, VolumeInfo, content_identity
+from ir_nav.progress import unheard
 
 __all__ = ["SeriesInfo", "find_series", "is_dicom_source", "read_indexed", "read_series"]
 
@@ -40,7 +41,7 @@ class SeriesInfo:
 def find_series(path: Path) -> tuple[SeriesInfo, ...]:
     """All image series at `path`, CT with most slices first; ImagingError when there is none."""
     with open_source(path) as source:
-        index = index_source(path, source, _ignore)
+        index = index_source(path, source, unheard)
     if not index.series:
         raise _nothing(index)
     listed = [_info(summary) for summary in index.series]
@@ -165,7 +166,3 @@ def _info(summary: SeriesSummary) -> SeriesInfo:
     return SeriesInfo(
         facts.series_uid, facts.description, facts.modality, facts.study_date, summary.slice_count
     )
-
-
-def _ignore(_fraction: float) -> None:
-    return None

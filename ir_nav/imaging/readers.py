@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from ir_nav.imaging.dicom import SeriesInfo, find_series, is_dicom_source, read_
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.files import is_grid_file, read_grid
 from ir_nav.imaging.volume import AIR_HU, Int16Array, Volume, VolumeInfo, content_identity
-
-Progress = Callable[[float], None]
+from ir_nav.progress import Progress, unheard
 
 
 def read_volume(
@@ -32,7 +30,7 @@ def read_volume(
     of a series with several, from 1.
     Values below -1024 HU (padding) become -1024. Raises ImagingError.
     """
-    report = progress if progress is not None else _ignore
+    report = progress if progress is not None else unheard
     path = Path(path)
     _require(path)
     report(0.0)
@@ -88,7 +86,3 @@ def _unknown(path: Path) -> ImagingError:
         f"{path.name} is no image this console reads: choose a DICOM folder or zip, or a "
         ".nii, .nii.gz, .nrrd or .mha file"
     )
-
-
-def _ignore(_fraction: float) -> None:
-    return None

@@ -18,6 +18,7 @@ from ir_nav.imaging.labels import SAME_GRID_MM
 from ir_nav.imaging.series import index_source
 from ir_nav.imaging.structures import StructureSet
 from ir_nav.imaging.volume import Volume
+from ir_nav.progress import unheard
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -155,7 +156,7 @@ def _source_headers(volume: Volume) -> list[Dataset]:
     if not where.exists() or not is_dicom_source(where):
         raise ImagingError(f"{where} is gone: the segmentation takes patient and study from it")
     with open_source(where) as source:
-        index = index_source(where, source, _ignore)
+        index = index_source(where, source, unheard)
         own = [one for one in index.series if one.facts.series_uid == info.series_uid]
         names = dict.fromkeys(
             image.name for one in own if one.stack is not None for image in one.stack.ordered
@@ -174,7 +175,3 @@ def _source_headers(volume: Volume) -> list[Dataset]:
             header.SliceThickness = f"{volume.spacing_mm[2]:.4f}"
         found.append(header)
     return found
-
-
-def _ignore(_fraction: float) -> None:
-    return None

@@ -16,6 +16,7 @@ from ir_nav.imaging.dicom_source import DicomSource, is_dicom_source, open_sourc
 from ir_nav.imaging.dicom_stack import Stack, arrange, check_tilt
 from ir_nav.imaging.errors import ImagingError
 from ir_nav.imaging.laterality import side_conflict, stated_side
+from ir_nav.progress import unheard
 
 Report = Callable[[float], None]
 
@@ -128,7 +129,7 @@ def index_series(path: Path, report: Report | None = None) -> SeriesIndex:
     if not is_dicom_source(path):
         raise ImagingError(f"{path.name} is no DICOM: choose a DICOM folder, zip, DICOMDIR or file")
     with open_source(path) as source:
-        return index_source(path, source, report or _ignore)
+        return index_source(path, source, report or unheard)
 
 
 def index_source(path: Path, source: DicomSource, report: Report) -> SeriesIndex:
@@ -251,7 +252,3 @@ def _spacing(stack: Stack) -> tuple[float, float, float]:
     i, j = np.linalg.norm(axes[:, :2], axis=0)
     k = np.linalg.det(axes) / (i * j)
     return float(i), float(j), float(k)
-
-
-def _ignore(_fraction: float) -> None:
-    return None

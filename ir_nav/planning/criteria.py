@@ -19,7 +19,7 @@ from ir_nav.planning.protocol import ProbeView, Protocol
 from ir_nav.planning.ray_kernels import least_squares, walk
 from ir_nav.planning.skin import normals_at
 from ir_nav.planning.structures import MOST
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 # Errors a path should bear: of the entry, and of the angle (Fichtinger et al. and others quote
 # 2 to 4 mm and 2 to 4 degrees for freehand insertion).

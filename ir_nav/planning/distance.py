@@ -16,7 +16,7 @@ from ir_nav.planning.distance_kernels import (
     spare_squares,
     stack_squares,
 )
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 # Layers of nodes to a slice, at most: slices are thick, and memory is not endless.
 FINEST = 2

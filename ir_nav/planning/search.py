@@ -22,7 +22,7 @@ from ir_nav.planning.ground import Ground
 from ir_nav.planning.protocol import Criterion, Limit, Protocol
 from ir_nav.planning.ray_kernels import first_blocks
 from ir_nav.planning.skin import reachable
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 # Tissue beyond the margin past this does not make a path better; a shorter one does.
 AMPLE_ROOM_MM = 10.0

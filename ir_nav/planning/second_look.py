@@ -11,7 +11,7 @@ from ir_nav.planning.nearest_kernels import nearest_squares
 from ir_nav.planning.protocol import Protocol
 from ir_nav.planning.search import SkinMap, judge_ways, needed_mm, with_ways
 from ir_nav.planning.structures import MOST
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 # Each costs some tens of microseconds.
 MOST_LOOKED_AT = 3000

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.imaging import BoolArray, Volume
 from ir_nav.planning.skin_kernels import facing, shell
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 # Wide enough to even out voxels, narrow enough to follow the skin; thick slices need more.
 NORMAL_BALL_MM = 6.0

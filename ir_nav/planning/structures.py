@@ -13,7 +13,7 @@ from ir_nav.imaging.volume import frozen_view
 from ir_nav.planning.distance_kernels import mark_present, relabel
 from ir_nav.planning.plan_errors import PlanError
 from ir_nav.planning.protocol import Protocol, Role, StructureRule
-from ir_nav.planning.threads import in_ranges
+from ir_nav.threads import in_ranges
 
 MOST = 255
 NO_GROUP = -1

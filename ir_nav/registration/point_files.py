@@ -16,6 +16,7 @@ import numpy as np
 
 from ir_nav.geometry import LPS_FROM_RAS, FloatArray, read_only
 from ir_nav.registration.errors import RegistrationError
+from ir_nav.small_file import read_small
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 KINDS = ".json, .mrk.json or .csv"
@@ -61,12 +62,7 @@ _Row = tuple[str, list[float]]
 
 
 def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RegistrationError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise RegistrationError(f"{path}: too large for a points file")
+    data = read_small(path, MAX_FILE_BYTES, RegistrationError, "a points file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

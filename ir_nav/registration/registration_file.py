@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from ir_nav.geometry import FloatArray, read_only, rigid_inverse, rigidity_fault
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.registration import Method, Registration
+from ir_nav.small_file import first_fault, read_small
 from ir_nav.whole_file import write_whole
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -55,18 +56,11 @@ def read_start(path: Path) -> FloatArray:
 
 def parsed(path: Path, model: type[Model]) -> Model:
     """A small JSON file as `model`; RegistrationError names the file, the key and the fault."""
-    try:
-        data = path.read_bytes()[: MAX_FILE_BYTES + 1]
-    except OSError as error:
-        raise RegistrationError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise RegistrationError(f"{path}: too large for a registration's file")
+    data = read_small(path, MAX_FILE_BYTES, RegistrationError, "a registration's file")
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise RegistrationError(f"{path}: {where}: {first['msg']}") from None
+        raise RegistrationError(f"{path}: {first_fault(error)}") from None
 
 
 def registration_json(found: Registration) -> dict[str, Any]:

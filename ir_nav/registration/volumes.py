@@ -7,7 +7,6 @@ asks for no common scale of numbers: CT to CT, MR or PET.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,8 +16,7 @@ import SimpleITK as sitk
 
 from ir_nav.geometry import FloatArray, apply, read_only, rotation_between_deg
 from ir_nav.imaging import ImagingError, Volume, VolumeInfo, body_mask
-
-Progress = Callable[[float], None]
+from ir_nav.progress import Progress, unheard
 
 GRID_MM = 2.0
 LEVELS = ((4, 4.0), (2, 2.0), (1, 0.0))
@@ -84,7 +82,7 @@ def register_volumes(
     whichever of places, image middles and body middles agrees best. Raises
     VolumeRegistrationError when the two have too little in common or agree nowhere.
     """
-    report = progress if progress is not None else _ignore
+    report = progress if progress is not None else unheard
     report(0.0)
     fixed_image, moving_image = _thinned(fixed), _thinned(moving)
     mask = _mask(fixed, fixed_image)
@@ -372,7 +370,3 @@ def _matrix(transform: Any) -> FloatArray:
     origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     matrix[:3, 3] = origin
     return matrix
-
-
-def _ignore(_part: float) -> None:
-    return None

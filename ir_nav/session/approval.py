@@ -3,9 +3,10 @@ said and confirmed."""
 
 from __future__ import annotations
 
-from ir_nav.planning import Ground, PlanFinding, Protocol
+from ir_nav.planning import Ground, Plan, PlanFinding, Protocol
 from ir_nav.planning.findings import CLEARANCE, WORDS, broken, by_group, shared_name
 from ir_nav.planning.looked_for import Looked, looked_for, unmeasured
+from ir_nav.planning.plan_findings import plan_findings
 from ir_nav.session.case import IN_KEPT_FREE, Findings
 from ir_nav.session.errors import SessionError
 
@@ -33,6 +34,11 @@ def require_kept(found: tuple[PlanFinding, ...], protocol: Protocol) -> None:
     more = len(faults) - MOST_TOLD
     rest = f"; and {more} more" if more > 0 else ""
     raise SessionError(f"{protocol.name} does not allow this path: {told}{rest}. Move it")
+
+
+def require_plan_kept(ground: Ground, protocol: Protocol, plan: Plan) -> None:
+    """Every needle, as deep as its instrument goes; SessionError as `require_kept`."""
+    require_kept(plan_findings(ground, protocol, plan, None), protocol)
 
 
 def _told(faults: tuple[PlanFinding, ...], protocol: Protocol) -> str:

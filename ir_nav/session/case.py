@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +22,11 @@ from ir_nav.planning import (
     propose,
 )
 from ir_nav.planning.skin import Skin, find_skin
+from ir_nav.progress import Progress
 from ir_nav.session.keep_out import Dabs, kept_out
 from ir_nav.session.room import CaseEntry, Room
 from ir_nav.session.touching import Fiducial
 
-Progress = Callable[[float], None]
 IN_KEPT_FREE = "Within skin kept free"
 ABOVE_SKIN_MM = 10.0
 

@@ -9,15 +9,11 @@ from ir_nav.geometry import Frame, FrameError, Transform, rigid_inverse
 from ir_nav.guidance import BreathingModel
 from ir_nav.imaging import Volume
 from ir_nav.planning import Plan
+from ir_nav.progress import Progress
 from ir_nav.recording import EventKind
 from ir_nav.registration import Registration
 from ir_nav.registration.fluoro.outcome import FluoroRegistration
-from ir_nav.registration.fluoro.registration import (
-    Progress,
-    Spread,
-    fluoro_attenuations,
-    register_fluoro,
-)
+from ir_nav.registration.fluoro.registration import Spread, fluoro_attenuations, register_fluoro
 from ir_nav.session.errors import SessionError
 from ir_nav.session.fluoro_error import with_room_error
 from ir_nav.session.fluoro_following import Drift, FluoroFollowing, PreparedCT

@@ -112,11 +112,7 @@ def steadied(view: TakenView, streams: Streams) -> TakenView:
     millimetre at a target two hands away. Mean of rotations: chordal (Hartley et al. 2013).
     """
     scatter = middle_scatter_mm(view, streams)
-    seen = [
-        sample.matrix
-        for sample in streams.poses[Role.REFERENCE].since(view.sample.received_s - 2.0 * REST_S)
-        if sample.matrix is not None and view.time_s - REST_S <= sample.source_s <= view.time_s
-    ]
+    seen = [matrix for _, matrix in _reference_before(view, streams)]
     if len(seen) < LEAST_AVERAGED:
         return replace(view, scatter_mm=scatter)
     u, _, vt = np.linalg.svd(np.mean([one[:3, :3] for one in seen], axis=0))
@@ -200,13 +196,18 @@ def _carm_moves(view: TakenView, streams: Streams) -> bool:
     )
 
 
-def _reference_speed_mm_s(view: TakenView, streams: Streams) -> float:
-    """Between the means of the older and the newer half of what was seen before the frame."""
-    seen = [
-        (sample.source_s, sample.matrix[:3, 3])
+def _reference_before(view: TakenView, streams: Streams) -> list[tuple[float, FloatArray]]:
+    """When and where (4, 4) the reference was seen shortly before a frame, oldest first."""
+    return [
+        (sample.source_s, sample.matrix)
         for sample in streams.poses[Role.REFERENCE].since(view.sample.received_s - 2.0 * REST_S)
         if sample.matrix is not None and view.time_s - REST_S <= sample.source_s <= view.time_s
     ]
+
+
+def _reference_speed_mm_s(view: TakenView, streams: Streams) -> float:
+    """Between the means of the older and the newer half of what was seen before the frame."""
+    seen = [(at_s, matrix[:3, 3]) for at_s, matrix in _reference_before(view, streams)]
     half = len(seen) // 2
     if half < 2:
         return 0.0

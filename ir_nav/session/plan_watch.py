@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ir_nav.planning import Ground, Plan, Protocol
-from ir_nav.planning.plan_findings import plan_findings
 from ir_nav.recording import EventKind
-from ir_nav.session.approval import require_kept
+from ir_nav.session.approval import require_plan_kept
 from ir_nav.session.errors import SessionError
 from ir_nav.session.journal import Journal
 
@@ -16,7 +15,7 @@ class PlanWatch:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._judged: tuple[Plan, Ground] | None = None
+        self._judged: tuple[Plan, Ground, Protocol] | None = None
         self.withdrawn: str | None = None
 
     def forget(self) -> None:
@@ -27,12 +26,13 @@ class PlanWatch:
         """Cheap while nothing has changed. Without distances the last judgement stands."""
         if plan is None or ground is None:
             return
+        now = plan, ground, protocol
         judged = self._judged
-        if judged is not None and judged[0] is plan and judged[1] is ground:
+        if judged is not None and all(a is b for a, b in zip(judged, now, strict=True)):
             return
-        self._judged = plan, ground
+        self._judged = now
         try:
-            require_kept(plan_findings(ground, protocol, plan, None), protocol)
+            require_plan_kept(ground, protocol, plan)
         except SessionError as error:
             self._say(str(error))
         else:

@@ -25,9 +25,8 @@ from ir_nav.planning import (
 )
 from ir_nav.planning.instruments import Instrument
 from ir_nav.planning.needles import with_needle, without_needle
-from ir_nav.planning.plan_findings import plan_findings
 from ir_nav.recording import EventKind, NeedleLog
-from ir_nav.session.approval import UncheckedError, require_kept, unchecked
+from ir_nav.session.approval import UncheckedError, require_kept, require_plan_kept, unchecked
 from ir_nav.session.breathing_watch import BreathingWatch
 from ir_nav.session.case import Case, Findings, PlanDraft
 from ir_nav.session.connection import Connection
@@ -441,9 +440,9 @@ class Session:
         return self.plan
 
     def _require_plan_kept(self, plan: Plan) -> None:
-        """Every needle, as deep as its instrument goes, as far as distances are known."""
+        """As far as distances are known."""
         if self.ground is not None:
-            require_kept(plan_findings(self.ground, self.protocol, plan, None), self.protocol)
+            require_plan_kept(self.ground, self.protocol, plan)
 
     def _require_length(self, path: PlannedPath) -> None:
         low, high = self.protocol.min_length_mm, self.protocol.max_length_mm

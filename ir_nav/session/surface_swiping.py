@@ -10,6 +10,7 @@ import numpy as np
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.imaging import BoolArray, Volume
 from ir_nav.planning import Plan
+from ir_nav.progress import Progress
 from ir_nav.recording import EventKind
 from ir_nav.registration import Registration
 from ir_nav.registration.surface import (
@@ -26,7 +27,6 @@ from ir_nav.session.registering import Registering
 
 # Poses that arrive in pairs say nothing of the speed between them.
 LEAST_STEP_S = 0.03
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

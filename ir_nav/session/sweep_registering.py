@@ -12,6 +12,7 @@ from ir_nav.geometry import FloatArray, read_only, rigid_inverse, unit
 from ir_nav.guidance import BreathingModel
 from ir_nav.imaging import Volume
 from ir_nav.planning import Plan
+from ir_nav.progress import Progress
 from ir_nav.recording import EventKind
 from ir_nav.registration import Registration
 from ir_nav.registration.ultrasound.fan import Fan, mm_per_px_of
@@ -37,8 +38,6 @@ NO_START = (
     "a sweep starts from a registration: touch the landmarks and accept, or scroll the CT to the "
     "slice that the live image shows and lock the plane"
 )
-
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,6 +39,8 @@ from ir_nav.session.state import (
     ToolStatus,
     UltrasoundState,
 )
+from tests.gui.planner import Planner, Windows
+from tests.session.test_planning import labels as block_labels
 
 NOW_S = 1_700_000_000.0
 REFUSAL = Refusal("needle out of view", "clear the line of sight")
@@ -201,3 +203,28 @@ def slice_view(volume: Volume, labels: LabelMap | None = None) -> SliceView:
     outlined = ((5, "#9fc2a8"),) if labels is not None else ()
     view.set_images(CaseImages(volume, labels, outlined))
     return view
+
+
+@pytest.fixture(scope="module")
+def block() -> Volume:
+    """A body with a liver behind a rib, as tests/session/test_planning.py labels it."""
+    voxels = np.full((80, 80, 80), -1000, np.int16)
+    voxels[10:70, 10:70, 10:70] = 40
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -79.0
+    return Volume(voxels, affine, "blake2b:sections", VolumeInfo())
+
+
+@pytest.fixture
+def planner(
+    app: QApplication,
+    make_window: Windows,
+    block: Volume,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Planner]:
+    """A user on the Plan page with that body open."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    session = Session()
+    yield Planner(app, make_window(session), (block, block_labels(block)))
+    session.close()

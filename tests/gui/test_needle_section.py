@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import numpy as np
-import pytest
-from PyQt6.QtWidgets import QApplication
 
-from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.planning.catalogue import all_devices, instrument_of
 from ir_nav.session.session import Session
-from tests.gui.test_plan_sections import Planner, block
+from tests.gui.planner import Planner
 from tests.session.test_planning import FREE, labels
-
-Windows = Callable[..., MainWindow]
-__all__ = ["block"]
-
-
-@pytest.fixture
-def planner(
-    app: QApplication,
-    make_window: Windows,
-    block: Volume,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Planner]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    session = Session()
-    yield Planner(app, make_window(session), (block, labels(block)))
-    session.close()
 
 
 def approved(planner: Planner, protocol: str = "Liver biopsy") -> Session:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
@@ -20,31 +17,15 @@ from ir_nav.gui.scene_records import Handle
 from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.imaging import LabelMap, Volume
 from ir_nav.imaging.segmentation import brushed
-from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
 from tests.gui.conftest import pixels
-from tests.gui.test_plan_sections import Planner, Windows, block
+from tests.gui.planner import Planner
 from tests.session.test_planning import FREE, NAMES, labels
 
-__all__ = ["block"]
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
 FRONT_MM = -60.0  # of the block's skin
 SECOND = (22.0, FRONT_MM, 0.0)
-
-
-@pytest.fixture
-def planner(
-    app: QApplication,
-    make_window: Windows,
-    block: Volume,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Planner]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    session = Session()
-    yield Planner(app, make_window(session), (block, labels(block)))
-    session.close()
 
 
 def undo(planner: Planner) -> None:

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtCore import QPoint
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication
 
 from ir_nav.geometry import read_only, unit
 from ir_nav.gui.scene_request import Lens
-from ir_nav.imaging import Volume
-from ir_nav.session.session import Session
-from tests.gui.test_plan_sections import Planner, Windows, block
-from tests.session.test_planning import FREE, labels
+from tests.gui.planner import LEFT, Planner
+from tests.session.test_planning import FREE
 
-__all__ = ["block"]
-LEFT = Qt.MouseButton.LeftButton
 FRONT_MM = -60.0  # of the block's skin
 
 
 @pytest.fixture
-def planner(
-    app: QApplication,
-    make_window: Windows,
-    block: Volume,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Planner]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    session = Session()
-    made = Planner(app, make_window(session), (block, labels(block)))
-    session.set_target((0.0, 0.0, 0.0), "Liver")
-    session.set_entry(FREE)
-    made.until(lambda: _seen(made))
-    yield made
-    session.close()
+def planner(planner: Planner) -> Planner:
+    planner.session.set_target((0.0, 0.0, 0.0), "Liver")
+    planner.session.set_entry(FREE)
+    planner.until(lambda: _seen(planner))
+    return planner
 
 
 def _seen(planner: Planner) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,96 +9,19 @@ import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QScrollArea, QWidget
+from PyQt6.QtWidgets import QApplication, QComboBox, QScrollArea, QWidget
 
 from ir_nav.gui import theme
 from ir_nav.gui.header import header_of
-from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.pages.plan import REMEMBERED, PlanPage
-from ir_nav.imaging import LabelMap, Volume, VolumeInfo
+from ir_nav.imaging import Volume
 from ir_nav.session.session import Session
 from ir_nav.session.steps import Step
+from tests.gui.planner import LEFT, Planner, Windows
 from tests.session.test_planning import BEHIND_RIB, FREE, labels
 
-Windows = Callable[..., MainWindow]
 SIDE_MM = np.array((6.0, 0.0, 0.0))
-LEFT = Qt.MouseButton.LeftButton
 SECTIONS = ("path", "limits", "structures", "needle", "reading")
-
-
-class Planner:
-    """What a user does on the Plan page."""
-
-    def __init__(self, app: QApplication, window: MainWindow, case: tuple[Volume, LabelMap]):
-        self.app, self.window, self.session = app, window, window.session
-        page = window.pages[Step.PLAN]
-        assert isinstance(page, PlanPage)
-        self.page = page
-        self.session.load_case(*case)
-        assert window.go(Step.PLAN)
-        self.until(lambda: self.session.ground is not None)
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 60.0
-        while not holds():
-            assert time.monotonic() < end, self.window.desk.banner.text
-            self.window.tick()
-            self.app.processEvents()
-            time.sleep(0.01)
-
-    def settle(self) -> None:
-        self.until(lambda: not self.window.desk.worker.busy)
-        self.window.tick()
-        self.app.processEvents()
-
-    def button(self, name: str) -> QPushButton:
-        found = self.window.findChild(QPushButton, name)
-        assert found is not None, name
-        return found
-
-    def click(self, name: str) -> None:
-        found = self.button(name)
-        assert found.isVisible(), f"{name} is not in sight"
-        assert found.isEnabled(), name
-        QTest.mouseClick(found, LEFT)
-        self.settle()
-
-    def choose(self, name: str, text: str) -> None:
-        box = self.window.findChild(QComboBox, name)
-        assert box is not None
-        index = box.findText(text)
-        assert index >= 0, text
-        box.setCurrentIndex(index)
-        box.activated.emit(index)
-        self.settle()
-
-    def words(self, name: str) -> str:
-        found = self.window.findChild(QLabel, name)
-        assert found is not None
-        return found.text()
-
-
-@pytest.fixture(scope="module")
-def block() -> Volume:
-    voxels = np.full((80, 80, 80), -1000, np.int16)
-    voxels[10:70, 10:70, 10:70] = 40
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    affine[:3, 3] = -79.0
-    return Volume(voxels, affine, "blake2b:sections", VolumeInfo())
-
-
-@pytest.fixture
-def planner(
-    app: QApplication,
-    make_window: Windows,
-    block: Volume,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Planner]:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    session = Session()
-    yield Planner(app, make_window(session), (block, labels(block)))
-    session.close()
 
 
 def test_one_section_is_in_sight_and_it_is_remembered(

@@ -395,3 +395,25 @@ def test_a_plan_is_withdrawn_when_a_structure_found_since_forbids_it(
     notes = [one.text for one in read_log(log).events if one.kind is EventKind.NOTE]
     assert sum("plan not allowed any more" in words for words in notes) == 1
     assert sum("plan allowed again" in words for words in notes) == 1
+
+
+def test_a_plan_is_withdrawn_by_a_protocol_that_differs_in_a_margin_only(volume: Volume) -> None:
+    session = measured(volume)
+    session.set_entry(FREE)
+    session.approve_plan()
+    session.tick(1.0)
+    assert session.plan_watch.withdrawn is None
+    ground, rules = session.ground, session.protocol
+    wider = tuple(
+        rule.model_copy(update={"margin_mm": 15.0, "preferred_mm": None})
+        if rule.name == "Bone"
+        else rule
+        for rule in rules.structures
+    )
+    session.use_protocol(rules.model_copy(update={"structures": wider}))
+    assert session.ground is ground, "distances hold for both"
+    session.tick(2.0)
+    assert "Right rib 7" in (session.plan_watch.withdrawn or "")
+    session.undo()
+    session.tick(3.0)
+    assert session.plan_watch.withdrawn is None

@@ -35,9 +35,9 @@ from ir_nav.gui.skin_quality import painted_skin
 from ir_nav.gui.slice_tools import SliceTools
 from ir_nav.gui.structures_card import StructuresCard
 from ir_nav.gui.target_offer import TargetOffer
-from ir_nav.gui.worker import Progress
 from ir_nav.planning import Ground, Plan, Proposals
 from ir_nav.planning.needles import aimed_paths, planned_zones
+from ir_nav.progress import Progress
 from ir_nav.session.case import Case, Findings, plan_path
 from ir_nav.session.drafting import Drawn
 from ir_nav.session.state import NavigationState

@@ -8,7 +8,6 @@ docs/measurements-structures.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +37,7 @@ from ir_nav.imaging.segmentation.segments import (
 from ir_nav.imaging.skin import OPENING_RADIUS_MM, SKIN_HU
 from ir_nav.imaging.structures import Structure
 from ir_nav.imaging.volume import BoolArray, Volume
+from ir_nav.progress import Progress
 
 BONE_HU = 150
 LUNG_HU = -350
@@ -53,7 +53,6 @@ FOUND = (
     ("bowel_gas", kernels.GAS, "#b9a0c9"),
 )
 
-Progress = Callable[[float], None]
 Codes = NDArray[np.uint8]
 
 

@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, Queue
 from xml.etree import ElementTree
@@ -27,6 +26,7 @@ from ir_nav.imaging.segmentation.segment_files import write_image
 from ir_nav.imaging.segmentation.segments import Segmentation, segmentation_of
 from ir_nav.imaging.structures import structures_of
 from ir_nav.imaging.volume import Volume
+from ir_nav.progress import Progress
 
 PROGRAM = "TotalSegmentator"
 LOOK_S = 0.1
@@ -39,8 +39,6 @@ LONGEST_HEADER = 1 << 20
 
 _LINE_END = re.compile(rb"[\r\n]+")
 _PERCENT = re.compile(r"(\d{1,3})%\|")
-
-Progress = Callable[[float], None]
 
 
 def total_segmentator_path() -> str | None:

@@ -11,7 +11,7 @@ from ir_nav.geometry import FloatArray, read_only
 from ir_nav.imaging import BoolArray, ImagingError, Volume, body_mask
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.attenuation_kernels import bin_means, row_extents
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 # Water at about 70 keV, the mean energy of a 120 kVp beam behind a body (NIST XCOM: 0.0193 at
 # 70 keV, 0.0206 at 60 keV).

@@ -18,7 +18,7 @@ from ir_nav.geometry import FloatArray, rigid_inverse, rotation_from_vector
 from ir_nav.registration.fluoro.prepared import FLOOR, Image, Level, LevelView
 from ir_nav.registration.fluoro.projector import project_poses
 from ir_nav.registration.fluoro.similarity_kernels import normalised_gradients, similarity
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 # A step for the derivative per detector pixel of the level: mm across, mm along the ray, deg.
 STEPS_PER_MM = np.array([0.4, 0.4, 1.2, 0.3, 0.3, 0.3])

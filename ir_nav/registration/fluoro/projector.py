@@ -28,7 +28,7 @@ from ir_nav.registration.fluoro.projector_kernels import (
     warp,
 )
 from ir_nav.registration.fluoro.ray_kernels import cast_rays
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 Float32Array = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ gain, offset, slow scatter and spectrum, and an instrument counts for no more th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from ir_nav.geometry import FloatArray, apply, rigid_inverse
 from ir_nav.imaging import BoolArray, Volume, body_mask
+from ir_nav.progress import Progress, unheard
 from ir_nav.registration.fluoro.attenuation import Attenuation, prepare_attenuation
 from ir_nav.registration.fluoro.field import field_middle
 from ir_nav.registration.fluoro.local import Axes, Fit, axes_through, refine, similarities
@@ -24,8 +25,6 @@ from ir_nav.registration.fluoro.outcome import CONVINCING, FluoroRegistration, s
 from ir_nav.registration.fluoro.prepared import Level, prepare_levels
 from ir_nav.registration.fluoro.view import FluoroFrame
 from ir_nav.registration.search import cma_es
-
-Progress = Callable[[float], None]
 
 SPACINGS_MM = (8.0, 4.0, 2.0)
 # Fluoro is filtered less than CT: mineral counts for more per HU (NIST, 60 keV).
@@ -83,7 +82,7 @@ def register_fluoro(
     that cannot be used; a result that is not believed comes back refused, with the reason.
     """
     began = time.perf_counter()
-    report = progress or _ignore
+    report = progress or unheard
     levels = prepare_levels(frames, attenuations)
     axes = axes_through(
         frames[0].view.carm_from_world,
@@ -147,7 +146,3 @@ def _apart_mm(first: Fit, second: Fit, axes: Axes) -> float:
     points = apply(rigid_inverse(second.world_from_ct), corners + axes.centre_world_mm)
     there = apply(first.world_from_ct, points) - apply(second.world_from_ct, points)
     return float(np.linalg.norm(there, axis=1).mean())
-
-
-def _ignore(_part: float) -> None:
-    return None

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import erf, sqrt
 
 import numpy as np
 
 from ir_nav.geometry import FloatArray, apply
+from ir_nav.progress import Progress
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.surface.align_kernels import align_all
 from ir_nav.registration.surface.fit import SurfaceFit, fit_surface
 from ir_nav.registration.surface.sampled import SampledSurface
-from ir_nav.registration.workers import in_ranges
-
-Progress = Callable[[float], None]
+from ir_nav.threads import in_ranges
 
 # Points, steps, and which part of the starts goes on: most starts show early that they fail.
 ROUNDS = ((80, 8, 0.5), (150, 30, 1.0))

@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 
 from ir_nav.geometry import FloatArray, Frame, Transform, apply, read_only
 from ir_nav.imaging import BoolArray
+from ir_nav.progress import Progress, unheard
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.registration import Method, Registration, Residual
 from ir_nav.registration.surface.fit import LEAST_POINTS, SurfaceFit, covariance
 from ir_nav.registration.surface.freedom import Freedom, freedom_words, freedoms
 from ir_nav.registration.surface.sampled import SampledSurface
-from ir_nav.registration.surface.search import Found, Progress, search
+from ir_nav.registration.surface.search import Found, search
 from ir_nav.registration.surface.starts import starts_anywhere, starts_around
 
 NOISE_MM = 1.0
@@ -74,7 +75,7 @@ def register_surface(
         raise RegistrationError("the expected noise is between 0 and 20 mm")
     centre = points.mean(axis=0)
     starts = starts_anywhere(surface, centre) if start is None else starts_around(start, centre)
-    found = search(points, surface, starts, noise_mm, progress or _unheard)
+    found = search(points, surface, starts, noise_mm, progress or unheard)
     fit = found.fit
     free = freedoms(fit)
     about = fit.moved_ct_mm[fit.kept].mean(axis=0) if target_ct_mm is None else target_ct_mm
@@ -164,7 +165,3 @@ def _residuals(fit: SurfaceFit) -> tuple[Residual, ...]:
         Residual(f"point {number + 1}", abs(float(fit.signed_mm[number])))
         for number in np.flatnonzero(fit.kept)
     )
-
-
-def _unheard(_part: float) -> None:
-    return None

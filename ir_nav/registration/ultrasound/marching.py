@@ -19,7 +19,7 @@ from ir_nav.registration.ultrasound.acoustics import (
     Acoustics,
 )
 from ir_nav.registration.ultrasound.fan import Fan, check_same_scale
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 BEAMS = 256
 SAMPLES = 171

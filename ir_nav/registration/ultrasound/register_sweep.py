@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ir_nav.geometry import FloatArray, Frame, Transform, apply, read_only
+from ir_nav.progress import Progress, unheard
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.registration import Method, Registration, Residual
 from ir_nav.registration.ultrasound.fan import Fan, check_same_scale
@@ -35,7 +35,6 @@ from ir_nav.registration.ultrasound.sweep_search import (
     target_shift_mm,
 )
 
-Progress = Callable[[float], None]
 Indices = NDArray[np.intp]
 
 COARSE = Sampling(20, 27, 3.0, 8.0)
@@ -89,7 +88,7 @@ def register_ultrasound(
     returned with accepted False and its reason; RegistrationError only where no try is possible.
     """
     began_s = time.perf_counter()
-    report = progress if progress is not None else _ignore
+    report = progress if progress is not None else unheard
     report(0.0)
     begin = Transform(Frame.CT, Frame.REFERENCE, np.asarray(start, dtype=np.float64)).matrix
     check_same_scale(fan, sweep.reference_from_image[0])
@@ -141,10 +140,6 @@ def register_ultrasound(
         shift_mm,
         tuple(int(n) for n in frames),
     )
-
-
-def _ignore(_: float) -> None:
-    pass
 
 
 def _usable_frames(sweep: TrackedSweep) -> Indices:

@@ -13,7 +13,7 @@ from ir_nav.imaging import Volume
 from ir_nav.imaging.volume import frozen_view
 from ir_nav.registration.ultrasound.sweep import BeamSamples, Float32
 from ir_nav.registration.ultrasound.sweep_kernels import explained
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 FINE_MM = 1.5
 COARSE_MM, COARSE_BLUR_MM = 4.0, 2.4

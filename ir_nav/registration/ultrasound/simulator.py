@@ -32,7 +32,7 @@ from ir_nav.registration.ultrasound.marching import (
     march_beams,
     raster_of,
 )
-from ir_nav.registration.workers import in_ranges
+from ir_nav.threads import in_ranges
 
 LIVER_GREY = 112.0
 SURFACE_GAIN = 3.2

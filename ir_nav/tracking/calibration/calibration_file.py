@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ir_nav.geometry import FloatArray, read_only, rigidity_fault
+from ir_nav.small_file import first_fault, read_small
 from ir_nav.tracking.calibration.delay import MAX_LAG_S, DelayCalibration
 from ir_nav.tracking.calibration.landmark_recording import PhantomRegistration
 from ir_nav.tracking.calibration.pivot import PivotCalibration
@@ -26,7 +27,6 @@ from ir_nav.tracking.calibration.result import (
     CalibrationError,
     ErrorStatistics,
     Rejection,
-    first_fault,
 )
 from ir_nav.whole_file import write_whole
 
@@ -155,12 +155,7 @@ def read_calibration(path: Path) -> CalibrationFile:
     CalibrationError says why it cannot be used: no calibration, of another format, refused when
     it was made, or with numbers that cannot be.
     """
-    try:
-        data = path.read_bytes()[: MAX_FILE_BYTES + 1]
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise CalibrationError(f"{path}: too large for a calibration")
+    data = read_small(path, MAX_FILE_BYTES, CalibrationError, "a calibration")
     try:
         return _parsed(data)
     except ValidationError as error:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ir_nav.geometry import FloatArray, read_only, rigidity_fault
-from ir_nav.tracking.calibration.result import CalibrationError, first_fault
+from ir_nav.small_file import first_fault, read_small
+from ir_nav.tracking.calibration.result import CalibrationError
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MIN_PATTERNS = 2
@@ -91,12 +92,8 @@ def read_phantom(path: Path) -> Phantom:
     "reference_from_phantom": 4x4 or absent, "landmarks": [{"name", "phantom_mm"}] or absent}, all
     mm in the phantom's frame.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise CalibrationError(f"{path}: too large for a phantom, choose its JSON or XML file")
+    what = "a phantom, choose its JSON or XML file"
+    data = read_small(path, MAX_FILE_BYTES, CalibrationError, what)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -6,18 +6,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import ValidationError
 
 
 class CalibrationError(ValueError):
     """A calibration cannot even be tried; the message says what is wrong and what to do."""
-
-
-def first_fault(error: ValidationError) -> str:
-    """'key.path: what is wrong' of a file's first fault."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "file"
-    return f"{where}: {first['msg']}"
 
 
 @dataclass(frozen=True, slots=True)
