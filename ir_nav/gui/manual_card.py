@@ -83,7 +83,7 @@ class ManualCard(Card):
         """Write the numbers, but not into what is being typed."""
         nudge = self._nudging.nudge
         here = self._nudging.start is not None
-        self._how.setText(HOW if here else f"First {NO_START}.")
+        self._how.setText(HOW if here else f"{NO_START.capitalize()}.")
         for box, value in zip(self._boxes, (*nudge.shift_mm, *nudge.turn_deg), strict=True):
             box.setEnabled(here)
             if not box.hasFocus() or not box.isEnabled():
