@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.registration.fluoro.attenuation import Attenuation
-from ir_nav.registration.fluoro.local import Axes, axes_through
+from ir_nav.registration.fluoro.axes import Axes, axes_through
 from ir_nav.registration.fluoro.projector import coarsened, project
 from ir_nav.registration.fluoro.view import FluoroFrame
 

@@ -29,8 +29,7 @@ BONE = np.array([0.4242, 0.3148, 0.2229])
 WATER_70, BONE_70 = 0.193, 0.26
 SPECTRUM = np.array([0.35, 0.40, 0.25])
 BONE_FROM_HU = 130.0
-# Offsets of a region's middle from the CT's, mm (LPS): the field stays within the CT. What the
-# method states of its errors was calibrated in `junction`; it is judged in the two others.
+# Offsets of a region's middle from the CT's, mm (LPS): the field stays within the CT.
 REGIONS = {
     "thorax": (0.0, -10.0, 45.0),
     "abdomen": (-25.0, -10.0, -42.0),

@@ -8,7 +8,8 @@ detector of 400 mm at 128, 256 and 512 pixels. --peers names an interpreter with
 itk-twoprojectionregistration and diffdrr (benchmarks/projector_peers.py says which call of
 each); without it, or without plastimatch, those rows are left out. Every projector gets the same
 attenuation, without the table. Errors are against plastimatch `exact` (Siddon, every voxel of the
-full CT): mean absolute over the image's maximum. Prints Markdown. Nothing else should run
+full CT): mean absolute over the image's maximum. Ours runs on the processor, and on an NVIDIA GPU
+as well where there is one. Prints Markdown. Nothing else should run
 meanwhile: the load average is shown, and the processor's time of all threads stands beside the
 wall's.
 """
@@ -33,9 +34,11 @@ import SimpleITK as sitk
 
 from ir_nav.geometry import CArmGeometry
 from ir_nav.imaging import body_mask, read_volume
+from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.attenuation import Attenuation, prepare_attenuation
 from ir_nav.registration.fluoro.carm_angles import CArmAngles, carm_from_ct
 from ir_nav.registration.fluoro.projector import project, project_poses
+from ir_nav.registration.fluoro.projector_device import VARIABLE
 
 SID_MM, SOURCE_MM, FIELD_MM = 1020.0, 700.0, 400.0
 SIZES = (128, 256, 512)
@@ -81,9 +84,13 @@ def main() -> int:
                 exact[size] = frame
                 rows.append(("plastimatch exact", size, seconds, frame))
         rows += peers(options.peers, folder, options.repeats, options.without)
-        for step, grid in grids.items():
-            name = "here, the CT's own voxels" if step is None else f"here, {step:.0f} mm voxels"
-            rows += [(name, size, *ours(grid, isocentre, size)) for size in SIZES]
+        for place in places(grids[4.0], isocentre):
+            os.environ[VARIABLE] = place
+            for step, grid in grids.items():
+                name = "the CT's own voxels" if step is None else f"{step:.0f} mm voxels"
+                name = f"here, {name}" if place == "cpu" else f"here, {name}, GPU"
+                rows += [(name, size, *ours(grid, isocentre, size)) for size in SIZES]
+        os.environ[VARIABLE] = "cpu"
         table(rows, exact)
         population(grids[4.0], isocentre)
         if exact:
@@ -181,6 +188,17 @@ def peers(
             for size in SIZES
         ]
     return rows
+
+
+def places(grid: Attenuation, isocentre: np.ndarray) -> list[str]:
+    """Where our projector can draw on this machine."""
+    os.environ[VARIABLE] = "cuda"
+    try:
+        project(grid, view(64), carm_from_ct(CArmAngles(0.0, 0.0), isocentre, SOURCE_MM))
+    except RegistrationError as error:
+        print(f"GPU: left out: {error}")
+        return ["cpu"]
+    return ["cpu", "cuda"]
 
 
 def ours(grid: Attenuation, isocentre: np.ndarray, size: int) -> tuple[list[Seconds], np.ndarray]:

@@ -58,6 +58,7 @@ class Set:
     regions: tuple[str, ...] = ("thorax", "abdomen")
     kinds: tuple[Kind, ...] = (Kind.EASY, Kind.HARD)
     wrong: str = ""
+    first_pose: int = 0
 
     @property
     def spread(self) -> Spread:
@@ -79,7 +80,8 @@ SETS = {
         Set("mirrored", 1, 40.0, 20.0, wrong="mirrored"),
         Set("mirrored, two views", 2, 40.0, 20.0, wrong="mirrored"),
         Set("elsewhere", 1, 40.0, 20.0, wrong="elsewhere"),
-        Set("calibration", 1, 3.0, 2.0, regions=("junction",)),
+        # What the factor of the stated error comes from: other poses than the sets above.
+        Set("calibration", 1, 3.0, 2.0, regions=("junction", "thorax", "abdomen"), first_pose=100),
     )
 }
 
@@ -143,7 +145,8 @@ def _trials(wanted: Set, count: int, poses: int) -> Iterator[tuple[int, Kind, st
     for trial in range(count):
         for kind in wanted.kinds:
             region = wanted.regions[trial % len(wanted.regions)]
-            yield trial, kind, region, trial // len(wanted.regions) % poses
+            number = wanted.first_pose + trial // len(wanted.regions) % poses
+            yield trial, kind, region, number
 
 
 def _tried(

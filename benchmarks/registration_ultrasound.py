@@ -1,12 +1,13 @@
 """CT to a tracked ultrasound sweep beside peers, on sweeps with a known pose.
 
     .venv/bin/python benchmarks/registration_ultrasound.py --data ../shared/data --out FOLDER \\
-        --cases 100 --seed 1 --peer-cases 5
+        --cases 100 --seed 1 --peer-cases 5 --bone-cases 8
 
 Resumable: every case is one line of FOLDER/cases.jsonl, and those that are there are not run
 again. Prints Markdown. Patients in turn: the real CT and three torsos; half the cases breathed
 8 mm; starts drawn evenly from 0 to 20 mm at the target and 0 to 10 degrees. `far` cases start
-40 to 60 mm off and `other` cases have another patient's CT: they must be refused.
+40 to 60 mm off and `other` cases have another patient's CT: they must be refused. Bone cases, so
+many of each patient, sweep over ribs and spine in turn; bone and image start from the same place.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ultrasound_bone import SITES, bone_sweep, solid
 from ultrasound_peers import lc2, mutual_information
 from ultrasound_truth import Patient, TruthSweep, real_anatomy, start_off, torso_anatomy
 
 from ir_nav.geometry import FloatArray, apply
 from ir_nav.imaging import Volume, VolumeInfo
 from ir_nav.registration import RegistrationError
+from ir_nav.registration.ultrasound.bone_alignment import register_bone
 from ir_nav.registration.ultrasound.fan import Fan, mm_per_px_of
 from ir_nav.registration.ultrasound.fan_finding import find_fan
 from ir_nav.registration.ultrasound.register_sweep import register_ultrasound
@@ -39,6 +42,8 @@ TORSOS = (1, 2, 3)
 BREATHING_MM = 8.0
 MOST_START_MM = 20.0
 KINDS = ("rest", "breathed", "rest", "breathed", "rest", "far", "rest", "breathed", "rest", "other")
+
+BONE_KINDS = tuple(f"{site} by {by}" for site in SITES for by in ("bone", "image"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +62,7 @@ def main() -> int:
     add("--cases", type=int, default=40)
     add("--seed", type=int, default=1)
     add("--peer-cases", type=int, default=0, help="of the cases at rest, how many peers also do")
+    add("--bone-cases", type=int, default=0, help="of each patient")
     add("--patients", default="real,torso1,torso2,torso3")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -88,8 +94,73 @@ def main() -> int:
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(done[keys[n]]) + "\n")
             print(json.dumps(done[keys[n]]), file=sys.stderr, flush=True)
+    for name in names:
+        for row in _bone_rows(name, options, done):
+            done[row["key"]] = row
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            print(json.dumps(row), file=sys.stderr, flush=True)
     _table(done.values())
     return 0
+
+
+def _bone_rows(
+    name: str, options: argparse.Namespace, done: dict[str, dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Of one patient, those that are not done: bone, then image, of each sweep."""
+    keys = [f"{options.seed}-bone{n}-{name}" for n in range(options.bone_cases)]
+    if all(f"{key}-image" in done for key in keys):
+        return
+    prepared = _prepared(name, options)
+    patient = Patient(solid(prepared.patient.anatomy))
+    for n, key in enumerate(keys):
+        if f"{key}-image" in done:
+            continue
+        site, seed = SITES[n % len(SITES)], options.seed * 1000 + n
+        truth = bone_sweep(patient, site, seed)
+        start = start_off(truth, np.random.default_rng(seed), MOST_START_MM)
+        for by in ("bone", "image"):
+            row = {"key": f"{key}-{by}", "patient": name, "kind": f"{site} by {by}"}
+            yield {**row, **_bone_case(prepared, truth, start, by)}
+
+
+def _bone_case(prepared: Prepared, truth: TruthSweep, start: FloatArray, by: str) -> dict[str, Any]:
+    sweep = TrackedSweep(truth.images, truth.reference_from_image, np.zeros(len(truth.images)))
+    fan = _fan(truth)
+    cpu_s = time.process_time()
+    target = truth.target_ct_mm
+    try:
+        if by == "bone":
+            one = register_bone(
+                sweep, prepared.volume, fan, start, 0.0, target_ct_mm=target
+            ).registration
+        else:
+            one = register_ultrasound(
+                sweep, prepared.ct, fan, start, 0.0, target_ct_mm=target
+            ).registration
+    except RegistrationError as error:
+        return _not_tried(truth, start, str(error))
+    matrix = one.ct_from_reference.matrix
+    return {
+        "start_mm": truth.error_mm(start),
+        "error_mm": truth.error_mm(matrix),
+        "predicted_mm": one.tre_mm(target),
+        "confidence": one.confidence,
+        "accepted": one.accepted,
+        "reason": one.reason,
+        "seconds": one.seconds,
+        "cpu_s": time.process_time() - cpu_s,
+        "load": os.getloadavg()[0],
+    }
+
+
+def _not_tried(truth: TruthSweep, start: FloatArray, reason: str) -> dict[str, Any]:
+    off_mm = truth.error_mm(start)
+    return {
+        "start_mm": off_mm, "error_mm": off_mm, "predicted_mm": 0.0, "confidence": 0.0,
+        "accepted": False, "reason": reason, "seconds": 0.0, "cpu_s": 0.0,
+        "load": os.getloadavg()[0],
+    }  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -179,7 +250,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> None:
           "| predicted / made rms | wall s | processor s | load |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for patient in ("real", "torso"):
-        for kind in ("rest", "breathed", "far", "other"):
+        for kind in (*dict.fromkeys(KINDS), *BONE_KINDS):
             part = [
                 row
                 for row in everything

@@ -118,10 +118,10 @@ class Patient:
                 pose = face @ turn @ self.geometry.image_mm_from_px
                 image = renderer.render(pose, motion, None)
                 image = self._mirrored(image, pose, motion)
-                images.append(_regained(image, gain, contrast))
+                images.append(regained(image, gain, contrast))
                 poses.append(pose)
                 names.append(window)
-        return self._as_tracked(rng, images, poses, names, focus, motion)
+        return self.as_tracked(rng, images, poses, names, focus, motion)
 
     def _contact(self, window: str, focus: FloatArray, rng: np.random.Generator) -> FloatArray:
         """(4, 4) pose of the probe's face: x lateral, y down the central beam; of the ways out
@@ -180,7 +180,7 @@ class Patient:
         drawn = ndimage.map_coordinates(mirror, [line, d / 0.75], order=1, cval=0.0)
         return np.maximum(image, drawn.astype(np.uint8))
 
-    def _as_tracked(
+    def as_tracked(
         self,
         rng: np.random.Generator,
         images: list[NDArray[np.uint8]],
@@ -269,7 +269,7 @@ def _sweep(rng: np.random.Generator, count: int) -> Iterator[FloatArray]:
         yield rigid(rotation_from_vector(np.radians(turn_deg)), slide_mm)
 
 
-def _regained(image: NDArray[np.uint8], gain: float, contrast: float) -> NDArray[np.uint8]:
+def regained(image: NDArray[np.uint8], gain: float, contrast: float) -> NDArray[np.uint8]:
     """The same with another gain and dynamic range; outside the fan stays black."""
     grey = np.clip((image.astype(float) - 110.0) * contrast + 110.0 + gain, 0.0, 255.0)
     return np.where(image > 0, grey, 0.0).astype(np.uint8)

@@ -73,10 +73,7 @@ def read_recording(path: Path) -> Recording:
     Images are turned to marked-side left, near side up (PLUS's MF) by the file's
     UltrasoundImageOrientation.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+    data = _bytes(path)
     fields, frames, offset = _header(path, data)
     times = [_number(path, frame, "Timestamp") for frame in frames]
     stack = _pixels(path, fields, data[offset:], len(frames))
@@ -87,6 +84,20 @@ def read_recording(path: Path) -> Recording:
             picture = stack[index]
         recorded.append(RecordedFrame(time_s, _poses(path, frame), picture))
     return Recording(path, tuple(recorded))
+
+
+def _bytes(path: Path) -> bytes:
+    """The file's, no more of it than a sequence may hold; pipes and devices are no files."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise RecordingError(f"{path}: is no file: save the recording as one first")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_HEADER_BYTES)
+            if b"ElementDataFile" in data:
+                data += file.read(MAX_PIXEL_BYTES)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+    return data
 
 
 def _header(path: Path, data: bytes) -> tuple[dict[str, str], list[dict[str, str]], int]:
@@ -138,14 +149,17 @@ def _pixels(
     """All images (frames, rows, columns), or None for a file of transforms only."""
     try:
         columns, rows, count = (int(part) for part in fields["DimSize"].split())
+        channels = int(fields.get("ElementNumberOfChannels", "1"))
     except (KeyError, ValueError):
         return None
     if columns == 0 or rows == 0 or fields.get("ElementType") not in SCALARS:
         return None
     scalar = np.dtype(SCALARS[fields["ElementType"]])
-    channels = int(fields.get("ElementNumberOfChannels", "1"))
     size = columns * rows * count * channels * scalar.itemsize
-    if count != frames or not 0 < size <= MAX_PIXEL_BYTES:
+    sensible = min(columns, rows, channels) > 0 and size <= MAX_PIXEL_BYTES
+    if not sensible:
+        raise RecordingError(f"{path}: says images of {columns} x {rows}: export it again")
+    if count != frames:
         raise RecordingError(f"{path}: says {count} images but has {frames} tracked frames")
     if fields.get("CompressedData", "False").lower() == "true":
         data = _inflated(path, data, size)

@@ -68,6 +68,8 @@ def _world(patient: Patient, options: argparse.Namespace) -> World:
         breathing_mm=options.breathing_mm,
         tremor_mm=options.tremor_mm,
         skin_slip_mm=options.skin_slip_mm,
+        pincushion=options.pincushion,
+        s_turn=options.s_turn,
         pace=options.pace,
     )
     return World(
@@ -99,6 +101,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--breathing-mm", type=_not_negative, default=defaults.breathing_mm)
     add("--tremor-mm", type=_not_negative, default=defaults.tremor_mm)
     add("--skin-slip-mm", type=_not_negative, default=defaults.skin_slip_mm)
+    add("--pincushion", type=_share, default=defaults.pincushion, help="of the intensifier; 0.04")
+    add("--s-turn", type=_share, default=defaults.s_turn, help="of the intensifier, rad; 0.02")
     add("--pace", type=float, default=1.0, help="above 1 the operator works faster")
     add("--cache", type=Path, default=user_cache_path("ir-nav"), help="where the torso is kept")
     add("--while-parent", type=int, help="stop when this process has ended")
@@ -109,6 +113,13 @@ def _not_negative(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < 1000.0:
         raise argparse.ArgumentTypeError("must be 0 or more")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not abs(value) <= 0.1:
+        raise argparse.ArgumentTypeError("must be within 0.1")
     return value
 
 

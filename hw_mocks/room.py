@@ -16,6 +16,7 @@ import numpy as np
 from devices.contract import PoseStatus, TextSample
 from devices.openigtlink import OpenIGTLinkServer
 from hw_mocks.bmode import BModeRenderer, ConvexGeometry
+from hw_mocks.intensifier import Intensifier, write_grid
 from hw_mocks.operator import RequestError
 from hw_mocks.parameters import MARKER_ARM_MM
 from hw_mocks.patient import Patient
@@ -23,7 +24,7 @@ from hw_mocks.site import CARM
 from hw_mocks.tracker_wire import TOOLS, OpenIGTLinkTracker, TrackerWire, openigtlink_lines
 from hw_mocks.truth import TruthFile
 from hw_mocks.world import Scene, World
-from hw_mocks.xray import XRayRenderer
+from hw_mocks.xray import XRayRenderer, XRaySettings
 from ir_nav.geometry import FloatArray, rigid_inverse, rotation_from_vector
 
 PROBE_FROM_FACE = np.array(
@@ -161,8 +162,12 @@ class SimulatedRoom:
         return measured
 
     def write_room_file(self, path: Path) -> None:
-        """Everything the console is told, as any installation would."""
+        """Everything the console is told, as any installation would; with a picture of the bead
+        grid beside it where the detector distorts."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        intensifier = _intensifier(self.world)
+        if intensifier.bends:
+            write_grid(path.parent, CARM, intensifier, self.world.parameters.seed)
         part = path.with_name(path.name + ".part")
         tracker = self._tracker.room_lines(path.parent)
         text = room_toml(tracker, self.ports, self._patient, self.world)
@@ -192,7 +197,9 @@ class _CArm:
 
     def __init__(self, room: SimulatedRoom) -> None:
         self._room = room
-        self._renderer = XRayRenderer(room.world.anatomy, CARM, room.world.parameters.seed)
+        world = room.world
+        settings = XRaySettings(intensifier=_intensifier(world))
+        self._renderer = XRayRenderer(world.anatomy, CARM, world.parameters.seed, settings)
 
     def frame(self, elapsed_s: float) -> None:
         world, server = self._room.world, self._room.server("Fluoro")
@@ -203,6 +210,10 @@ class _CArm:
         tracker_from_carm = world.tracker_from_rest @ rigid_inverse(carm_from_rest)
         server.send_pose("CArmToTracker", tracker_from_carm, timestamp_s=scene.time_s)
         server.send_image("Fluoro", pixels, np.eye(4), timestamp_s=scene.time_s)
+
+
+def _intensifier(world: World) -> Intensifier:
+    return Intensifier(world.parameters.pincushion, world.parameters.s_turn)
 
 
 def room_toml(tracker: list[str], ports: dict[str, int], patient: Patient, world: World) -> str:

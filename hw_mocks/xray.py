@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hw_mocks.anatomy import Anatomy, NeedleShape, TissueMotion
+from hw_mocks.intensifier import FLAT, Intensifier, bent
 from ir_nav.geometry import CArmGeometry, FloatArray, rigid_inverse
 
 __all__ = ["NeedleShape", "TissueMotion", "XRayRenderer", "XRaySettings", "mu_per_mm"]
@@ -41,7 +42,7 @@ class XRaySettings:
     (brighter parts saturate). gamma: value = full_scale (intensity / exposure) ** gamma, as
     detectors compress before display. photons: quanta per pixel at that exposure. scatter:
     veil over primary, locally averaged. vignette: light lost in the corners. edge: strength of
-    the edge enhancement.
+    the edge enhancement. intensifier: what it does to the picture; flat by default.
     """
 
     exposure: float | None = None
@@ -51,6 +52,7 @@ class XRaySettings:
     scatter: float = 0.3
     vignette: float = 0.12
     edge: float = 0.7
+    intensifier: Intensifier = FLAT
 
 
 class XRayRenderer:
@@ -74,6 +76,8 @@ class XRayRenderer:
         self._slab_mm: FloatArray = np.zeros(SLABS)
         self._noise = np.random.default_rng(seed).standard_normal(REEL, dtype=np.float32)
         self._shade = _vignette(geometry, self._settings.vignette)
+        intensifier = self._settings.intensifier
+        self._bending = intensifier.maps(geometry.size_px) if intensifier.bends else None
         self._automatic = 1.0
         self._frames = 0
 
@@ -88,7 +92,7 @@ class XRayRenderer:
         total = self.line_integral(carm_from_ct, motion)
         if needle is not None:
             self._add_needle(total, carm_from_ct, needle)
-        return self._expose(total)
+        return self._expose(total if self._bending is None else bent(total, self._bending))
 
     def line_integral(self, carm_from_ct: FloatArray, motion: TissueMotion) -> Float32:
         """Attenuation along each pixel's ray without needle, float32 (rows, columns)."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from devices.contract import DeviceError
 from ir_nav import RESEARCH_LABEL, __version__
 from ir_nav.archive import ArchiveError, DeidentifyError
-from ir_nav.commands.arguments import point_mm
+from ir_nav.commands.arguments import point_mm, points_joined
 from ir_nav.commands.calibrate import add_calibrate
 from ir_nav.commands.carm import add_carm
 from ir_nav.commands.deidentify import add_deidentify
@@ -43,7 +43,7 @@ FASTEST, SLOWEST = 1.6, 0.5
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. Errors are one line on stderr."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(points_joined(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     from ir_nav.demo.room_process import DemoError
 
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         RoomError,
         SessionError,
     ) as error:
-        sys.stderr.write(f"ir-nav: {error}\n")
+        sys.stderr.write(f"ir-nav: {' '.join(str(error).splitlines())}\n")
         return 1
     except KeyboardInterrupt:
         return 130

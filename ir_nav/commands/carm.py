@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ir_nav.commands.arguments import point_mm
+from ir_nav.commands.arguments import point_mm, spare_inputs
+from ir_nav.commands.carm_header import add_header, geometry_rows
 from ir_nav.commands.outcome import ACCEPTED, REFUSED, Row, show
 from ir_nav.geometry import CArmGeometry, apply
 from ir_nav.registration.errors import RegistrationError
@@ -27,19 +28,12 @@ def add_carm(commands: Commands[argparse.ArgumentParser]) -> None:
         "carm", help="a C-arm's geometry and distortion; the needle in its frames"
     )
     kinds = parser.add_subparsers(required=True, metavar="WHAT")
-    _add_header(kinds)
+    add_header(kinds)
     _add_plate(kinds)
     _add_distortion(kinds)
     _add_needle(kinds)
-
-
-def _add_header(kinds: Commands[argparse.ArgumentParser]) -> None:
-    parser = kinds.add_parser("header", help="geometry from a DICOM header (XA, RF, Enhanced XA)")
-    parser.add_argument("image", type=Path, metavar="F.dcm")
-    parser.add_argument("--number", type=int, default=1, help="which frame, from 1 (%(default)s)")
-    parser.add_argument("--picture", type=Path, metavar="F.mha", help="write the frame to match")
-    parser.add_argument("--out", type=Path, required=True, help="geometry to write (JSON)")
-    parser.set_defaults(run=_header)
+    for command in kinds.choices.values():
+        spare_inputs(command)
 
 
 def _add_plate(kinds: Commands[argparse.ArgumentParser]) -> None:
@@ -99,33 +93,6 @@ def _add_picture(parser: argparse.ArgumentParser, *, correct: bool = True) -> No
         parser.add_argument("--distortion", type=Path, help="of the detector (JSON)")
 
 
-def _header(options: argparse.Namespace) -> int:
-    from ir_nav.registration.carm_calibration import (
-        frame_pixels,
-        header_view,
-        read_header,
-        write_picture,
-        write_view,
-    )
-
-    dataset = read_header(options.image)
-    found = header_view(dataset, options.number - 1)
-    if options.picture is not None:
-        write_picture(options.picture, frame_pixels(dataset, found, options.number - 1))
-    write_view(options.out, found.view)
-    notes = [("Assumed", note) for note in found.notes]
-    if found.mirrored and options.picture is None:
-        notes.append(("To do", "mirror the frame left to right, or write it with --picture"))
-    rows = [
-        *_geometry_rows(found.view),
-        ("Primary angle (LAO +)", f"{found.primary_deg:+.1f}°"),
-        ("Secondary angle (CRAN +)", f"{found.secondary_deg:+.1f}°"),
-        *notes,
-    ]
-    show("C-arm geometry from the header", rows, options.out)
-    return ACCEPTED
-
-
 def _plate(options: argparse.Namespace) -> int:
     from ir_nav.registration.carm_calibration import calibrate_from_plate, read_plate, write_view
 
@@ -135,7 +102,7 @@ def _plate(options: argparse.Namespace) -> int:
     errors = np.sqrt(np.diag(found.covariance))
     worst = int(np.argmax(found.residuals_px))
     rows = [
-        *_geometry_rows(found.view),
+        *geometry_rows(found.view),
         ("Beads", f"{len(found.matched)} of {len(plate.beads)}"),
         ("Residual, rms", f"{found.rms_px:.3f} px"),
         ("Worst bead", f"{found.matched[worst]}, {found.residuals_px[worst]:.2f} px"),
@@ -230,8 +197,8 @@ def _finish_needle(
 
 def _picture(options: argparse.Namespace, sid_mm: float) -> FluoroFrame:
     """A frame whose geometry is still to be found."""
-    if not options.pixel_mm > 0.0 or not 300.0 <= sid_mm <= 2500.0:
-        raise RegistrationError("--pixel-mm must be positive, --sid-mm 300 to 2500")
+    if not 0.01 <= options.pixel_mm <= 50.0 or not 300.0 <= sid_mm <= 2500.0:
+        raise RegistrationError("--pixel-mm is 0.01 to 50, --sid-mm 300 to 2500: give mm")
     pixels = _pixels(options.frame, options.distortion)
     height, width = pixels.shape
     geometry = CArmGeometry(
@@ -271,16 +238,10 @@ def _guide(options: argparse.Namespace, view: CArmView) -> NeedleGuide | None:
 
     if options.tip is None:
         return None
-    tip, back = view.geometry.project(
-        apply(view.carm_from_world, np.array([options.tip, options.back]))
-    )
+    expected = apply(view.carm_from_world, np.array([options.tip, options.back]))
+    if expected[:, 2].min() <= 0.0:
+        raise RegistrationError(
+            "--tip and --back lie behind the focal spot: give them in the world"
+        )
+    tip, back = view.geometry.project(expected)
     return guided(tip, back, options.tolerance_px)
-
-
-def _geometry_rows(view: CArmView) -> list[Row]:
-    u, v = view.geometry.principal_px
-    return [
-        ("Source to detector", f"{view.geometry.sid_mm:.1f} mm"),
-        ("Principal point", f"{u:.1f}, {v:.1f} px"),
-        ("Source to world's origin, along the beam", f"{view.carm_from_world[2, 3]:.1f} mm"),
-    ]

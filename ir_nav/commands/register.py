@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ir_nav.commands.arguments import spare_inputs
 from ir_nav.commands.register_fluoro import add_fluoro
 from ir_nav.commands.register_landmarks import add_landmarks
 from ir_nav.commands.register_surface import add_surface
@@ -19,3 +20,5 @@ def add_register(commands: Commands[argparse.ArgumentParser]) -> None:
     add_landmarks(kinds)
     add_surface(kinds)
     add_ultrasound(kinds)
+    for command in kinds.choices.values():
+        spare_inputs(command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
-from ir_nav.commands.arguments import point_mm
+from ir_nav.commands.arguments import point_mm, seed, target_within
 from ir_nav.commands.outcome import Row
 from ir_nav.commands.registration_outcome import finish_registration
 from ir_nav.geometry import rigid_inverse
@@ -33,7 +33,7 @@ def add_fluoro(kinds: Commands[argparse.ArgumentParser]) -> None:
     add("--target", type=point_mm, metavar="X,Y,Z", help="where the error is stated, LPS mm")
     add("--start-error", type=_start_error, metavar="MM,DEG", help="how far off it may be; 80,40")
     add("--breathing", default="", metavar="WORDS", help="the frames' phase, for the record")
-    add("--seed", type=int, default=0, help="of the search; %(default)s")
+    add("--seed", type=seed, default=0, help="of the search; %(default)s")
     add("--out", type=Path, required=True, metavar="R.json")
     command.set_defaults(run=_fluoro)
 
@@ -48,7 +48,10 @@ def _fluoro(options: argparse.Namespace) -> int:
 
     frames = _frames(options.frame, options.geometry)
     start = rigid_inverse(read_start(options.init))
-    attenuations = fluoro_attenuations(read_volume(options.ct))
+    ct = read_volume(options.ct)
+    if options.target is not None:
+        target_within(ct, options.target)
+    attenuations = fluoro_attenuations(ct)
     spread = Spread() if options.start_error is None else Spread.within(*options.start_error)
     with Progress(transient=True) as bar:
         task = bar.add_task("Search", total=1.0)
@@ -64,7 +67,18 @@ def _fluoro(options: argparse.Namespace) -> int:
             seed=options.seed,
         )
     title = f"Fluoro registration: {len(frames)} view{'s' if len(frames) > 1 else ''}"
-    return finish_registration(title, found.registration, _rows(found), options.out)
+    return finish_registration(
+        title, found.registration, _rows(found), options.out, depth_keys(found)
+    )
+
+
+def depth_keys(found: FluoroRegistration) -> dict[str, object]:
+    """Half the 95 % interval of the target's place along the first frame's ray, mm, and whether a
+    second view is asked for because of it."""
+    return {
+        "depth_95_mm": found.depth_95_mm,
+        "second_view_wanted": bool(found.second_view_wanted),
+    }
 
 
 def _frames(images: list[Path], geometries: list[Path]) -> list[FluoroFrame]:

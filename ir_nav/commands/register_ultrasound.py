@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,18 +12,28 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from rich.progress import Progress
 
-from ir_nav.commands.arguments import point_mm
+from ir_nav.commands.arguments import point_mm, target_within
 from ir_nav.commands.outcome import Row
 from ir_nav.commands.registration_outcome import finish_registration
+from ir_nav.commands.sweep_breathing import Breath, breath_levels
 from ir_nav.geometry import FloatArray
 from ir_nav.registration.errors import RegistrationError
-from ir_nav.registration.registration_file import Matrix, parsed, read_start
+from ir_nav.registration.registration_file import (
+    Matrix,
+    image_matrix,
+    parsed,
+    read_start,
+)
 
 if TYPE_CHECKING:
     from ir_nav.imaging import Volume
+    from ir_nav.registration import Registration
+    from ir_nav.registration.ultrasound.fan import Fan
     from ir_nav.registration.ultrasound.sweep import TrackedSweep
 
 Commands = argparse._SubParsersAction
+Heard = Callable[[float], None]
+Outcome = tuple["Registration", list[Row]]
 ORGAN = "liver"
 
 
@@ -49,6 +60,9 @@ def add_ultrasound(kinds: Commands[argparse.ArgumentParser]) -> None:
     add("--calibration", type=Path, required=True, metavar="C.json", help="probe_from_image")
     add("--init", type=Path, required=True, metavar="INIT.json", help="within 20 mm")
     add("--target", type=point_mm, metavar="X,Y,Z", help="where it must fit best, LPS mm")
+    add("--by", choices=tuple(BY), default="image", help="the whole image, or bone; %(default)s")
+    breaths = tuple(str(one) for one in Breath)
+    add("--breathing", choices=breaths, default="unknown", help="the CT's breath; %(default)s")
     add("--out", type=Path, required=True, metavar="R.json")
     command.set_defaults(run=_ultrasound)
 
@@ -57,8 +71,6 @@ def _ultrasound(options: argparse.Namespace) -> int:
     from ir_nav.imaging import read_volume
     from ir_nav.registration.ultrasound.fan import mm_per_px_of
     from ir_nav.registration.ultrasound.fan_finding import find_fan
-    from ir_nav.registration.ultrasound.register_sweep import register_ultrasound
-    from ir_nav.registration.ultrasound.similarity import prepare_ct
 
     start = read_start(options.init)
     sweep = _sweep(options)
@@ -67,23 +79,60 @@ def _ultrasound(options: argparse.Namespace) -> int:
     target = _target(options, ct)
     with Progress(transient=True) as bar:
         task = bar.add_task("Search", total=1.0)
-        found = register_ultrasound(
-            sweep,
-            prepare_ct(ct),
-            fan,
-            start,
-            time.time(),
-            target_ct_mm=target,
-            progress=lambda part: bar.update(task, completed=part),
+        found, rows = BY[options.by](
+            sweep, ct, fan, start, target, lambda part: bar.update(task, completed=part)
         )
-    rows: list[Row] = [
+    title = f"CT to ultrasound, by {options.by}: {options.sweep.name}"
+    return finish_registration(title, found, rows, options.out)
+
+
+def _by_image(
+    sweep: TrackedSweep,
+    ct: Volume,
+    fan: Fan,
+    start: FloatArray,
+    target: FloatArray | None,
+    progress: Heard,
+) -> Outcome:
+    from ir_nav.registration.ultrasound.register_sweep import register_ultrasound
+    from ir_nav.registration.ultrasound.similarity import prepare_ct
+
+    found = register_ultrasound(
+        sweep, prepare_ct(ct), fan, start, time.time(), target_ct_mm=target, progress=progress
+    )
+    return found.registration, [
         ("Frames used", f"{len(found.frames)} of {len(sweep.images)}"),
         ("Similarity", f"{found.similarity:.3f}"),
         ("Best other place", f"{found.rival:.3f}" if found.rival else "none found"),
         ("Fit round the target from whole sweep", f"{found.local_shift_mm:.1f} mm"),
     ]
-    title = f"CT to ultrasound: {options.sweep.name}"
-    return finish_registration(title, found.registration, rows, options.out)
+
+
+def _by_bone(
+    sweep: TrackedSweep,
+    ct: Volume,
+    fan: Fan,
+    start: FloatArray,
+    target: FloatArray | None,
+    progress: Heard,
+) -> Outcome:
+    from ir_nav.registration.ultrasound.bone_alignment import register_bone
+
+    found = register_bone(
+        sweep, ct, fan, start, time.time(), target_ct_mm=target, progress=progress
+    )
+    other = found.next_cost
+    return found.registration, [
+        ("Frames with bone", f"{len(found.frames)} of {len(sweep.images)}"),
+        ("Points of bone that count", f"{found.kept} of {found.points}"),
+        ("Within 4 mm of the CT's bone", f"{found.near:.0%}"),
+        ("Scatter, robust", f"{found.sigma_mm:.2f} mm"),
+        ("Misfit here, 0 to 1", f"{found.cost:.3f}"),
+        ("Misfit in the next best place", "none found" if other is None else f"{other:.3f}"),
+    ]
+
+
+BY: dict[str, Callable[..., Outcome]] = {"image": _by_image, "bone": _by_bone}
 
 
 def _sweep(options: argparse.Namespace) -> TrackedSweep:
@@ -94,35 +143,37 @@ def _sweep(options: argparse.Namespace) -> TrackedSweep:
     probe_from_image = _probe_from_image(options.calibration)
     recording = read_recording(options.sweep)
     track = recorded_track(recording, options.probe, options.reference)
-    seen = [
-        (frame.pixels, pose)
-        for frame, pose, known in zip(recording.frames, track.poses, track.seen, strict=True)
-        if known and frame.pixels is not None
-    ]
-    if not seen:
+    level = breath_levels(Breath(options.breathing), recording, options.reference)
+    known = track.seen if level is None else track.seen & np.isfinite(level)
+    used = [n for n in np.flatnonzero(known) if recording.frames[n].pixels is not None]
+    if not used:
         raise RegistrationError(
             f"{options.sweep.name}: no image has both {options.probe} and {options.reference} in "
             "view: check the names, or sweep again"
         )
-    images = [pixels for pixels, _ in seen]
+    images = [np.asarray(recording.frames[n].pixels) for n in used]
     if images[0].ndim != 2 or images[0].dtype != np.uint8:
         raise RegistrationError(f"{options.sweep.name}: its images are not grey, 8 bit")
-    poses = np.stack([pose for _, pose in seen]) @ probe_from_image
-    return TrackedSweep(np.stack(images).astype(np.uint8), poses)
+    return TrackedSweep(
+        np.stack(images).astype(np.uint8),
+        track.poses[used] @ probe_from_image,
+        None if level is None else level[used],
+    )
 
 
 def _probe_from_image(path: Path) -> FloatArray:
     """(4, 4) of a calibration that was accepted; RegistrationError otherwise."""
     file = parsed(path, _ProbeFile)
     if not file.accepted or file.probe_from_image is None:
-        raise RegistrationError(f"{path}: this calibration was refused ({file.reason})")
-    return np.array(file.probe_from_image)
+        why = " ".join((file.reason or "it does not say why").split())
+        raise RegistrationError(f"{path}: this calibration was refused ({why}): calibrate again")
+    return image_matrix(path, "probe_from_image", file.probe_from_image)
 
 
 def _target(options: argparse.Namespace, ct: Volume) -> FloatArray | None:
     """What was asked for, else the middle of the liver where there are labels."""
     if options.target is not None:
-        return np.array(options.target)
+        return target_within(ct, options.target)
     if options.labels is None:
         return None
     from ir_nav.geometry import apply
@@ -130,4 +181,6 @@ def _target(options: argparse.Namespace, ct: Volume) -> FloatArray | None:
 
     labels = read_labels(options.labels, options.names, like=ct)
     where = np.argwhere(labels.mask(ORGAN))
+    if not len(where):
+        raise RegistrationError(f"{options.labels}: its {ORGAN} is empty: give --target")
     return apply(labels.ct_from_voxel, where.mean(axis=0)[::-1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,10 +13,20 @@ from ir_nav.commands.outcome import ACCEPTED, REFUSED, Row, show
 from ir_nav.registration.registration import Registration
 from ir_nav.registration.registration_file import registration_json, write_registration
 
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
-def finish_registration(title: str, found: Registration, rows: list[Row], out: Path) -> int:
-    """Write the registration's file, show rows, and return the exit code (3: refused)."""
-    write_registration(out, registration_json(found))
+
+def finish_registration(
+    title: str,
+    found: Registration,
+    rows: list[Row],
+    out: Path,
+    further: Mapping[str, object] = NOTHING,
+) -> int:
+    """Write the registration's file, show rows, and return the exit code (3: refused).
+
+    further: keys of the file that only this method has."""
+    write_registration(out, registration_json(found) | dict(further))
     shown = [
         *rows,
         ("Predicted at the target, rms", f"{found.tre_mm(found.about_ct_mm):.2f} mm"),

@@ -79,7 +79,8 @@ def _rows(room: Room) -> list[tuple[str, str, str]]:
         text = f"from {ultrasound.device}, {ultrasound.depth_mm:g} mm deep{known}"
         rows.append(("ultrasound", ultrasound.image, text))
     if room.fluoro is not None:
-        text = f"from {room.fluoro.device}, SID {room.fluoro.sid_mm:g} mm"
+        corrected = "" if room.fluoro.distortion is None else ", distortion corrected"
+        text = f"from {room.fluoro.device}, SID {room.fluoro.sid_mm:g} mm{corrected}"
         rows.append(("fluoro", room.fluoro.image, text))
     if room.case is not None:
         rows.append(("case", room.case.ct, f"{len(room.case.fiducials)} fiducials"))

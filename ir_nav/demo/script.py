@@ -84,7 +84,7 @@ def _plan(remote: Remote, session: Session, target: str | None) -> Script:
         remote.choose("target_structure", TARGET_STRUCTURE)
     else:
         remote.enter("target_lps", target)
-    yield Wait("a target is placed", lambda: session.draft.target_ct_mm is not None)
+    yield Wait("a target is placed", lambda: session.planning.draft.target_ct_mm is not None)
     remote.press("propose_path")
     yield Wait("a path is proposed", _found(remote, session), 60.0)
     yield _pause(0.8)
@@ -96,18 +96,18 @@ def _approved(remote: Remote, session: Session) -> Callable[[], bool]:
     """The rooms' label maps name everything the protocol asks for, or the demonstration stops."""
 
     def approved() -> bool:
-        if session.plan is None and not remote.window.desk.worker.busy:
+        if session.planning.plan is None and not remote.window.desk.worker.busy:
             raise DemoError(f"the path was not approved: {remote.banner}")
-        return session.plan is not None
+        return session.planning.plan is not None
 
     return approved
 
 
 def _found(remote: Remote, session: Session) -> Callable[[], bool]:
     def found() -> bool:
-        if session.draft.path is None and not remote.window.desk.worker.busy:
+        if session.planning.draft.path is None and not remote.window.desk.worker.busy:
             raise DemoError(f"no path was proposed: {remote.banner}")
-        return session.draft.path is not None
+        return session.planning.draft.path is not None
 
     return found
 
@@ -132,7 +132,7 @@ def _set_up(remote: Remote, session: Session, picture: Callable[[], None]) -> Sc
         missing = calibration.missing()
         if missing is not None:
             raise DemoError(f"the {tool} is not calibrated: {missing}")
-    yield Wait("breathing is known", lambda: session.breathing is not None, 60.0)
+    yield Wait("breathing is known", lambda: session.breath.model is not None, 60.0)
 
 
 def _register(remote: Remote, session: Session, picture: Callable[[], None]) -> Script:

@@ -106,7 +106,7 @@ class ApprovalCard(Card):
 
     def approve(self) -> None:
         """Make this path the plan; needles that would be lost are asked about."""
-        plan = self._desk.session.plan
+        plan = self._desk.session.planning.plan
         if plan is not None and isinstance(plan.instrument, Ablation):
             many = f"{_needles(plan)} needles" if _needles(plan) > 1 else "1 needle"
             self._ask(_Asked.REPLACE, f"Replace the plan of {many}?")
@@ -124,7 +124,7 @@ class ApprovalCard(Card):
 
     def back_to_plan(self) -> None:
         """Draft the approved path again."""
-        self._desk.attempt(self._desk.session.back_to_plan)
+        self._desk.attempt(self._desk.session.planning.back_to_plan)
         self.follow()
 
     def confirm(self) -> None:
@@ -143,7 +143,7 @@ class ApprovalCard(Card):
 
     def ask_save(self) -> None:
         """Ask where to save the approved plan."""
-        if self._desk.session.plan is None:
+        if self._desk.session.planning.plan is None:
             self._desk.banner.say("Approve a path first", Mood.REFUSED)
             return
         name = str(Path(self._desk.folder("plan")) / "plan.json")
@@ -151,24 +151,24 @@ class ApprovalCard(Card):
 
     def load(self, path: Path) -> None:
         self._desk.remember_folder("plan", path)
-        self._desk.attempt(lambda: self._desk.session.load_plan(path), f"Opened {path.name}")
+        self._desk.attempt(lambda: self._desk.session.approving.load(path), f"Opened {path.name}")
 
     def save_to(self, path: Path) -> None:
         self._desk.remember_folder("plan", path)
-        self._desk.attempt(lambda: self._desk.session.save_plan(path), f"Saved {path.name}")
+        self._desk.attempt(lambda: self._desk.session.approving.save(path), f"Saved {path.name}")
 
     def _begin(self, adding: bool) -> None:
         self._adding = adding
         self._ask(None)
         session = self._desk.session
-        if session.ground is None and session.draft.path is not None:
+        if session.planning.ground is None and session.planning.draft.path is not None:
             self._ground.measure_then(lambda: self._take(confirmed=False))
         else:
             self._take(confirmed=False)
 
     def _take(self, confirmed: bool) -> None:
-        session, before = self._desk.session, self._desk.session.plan
-        command = session.add_needle if self._adding else session.approve_plan
+        session, before = self._desk.session, self._desk.session.planning.plan
+        command = session.approving.add_needle if self._adding else session.approving.approve
         try:
             plan = command(confirmed=confirmed)
         except UncheckedError as error:

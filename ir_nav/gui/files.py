@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QFileDialog, QWidget
 IMAGES = "Images (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.zip *.dcm DICOMDIR);;All files (*)"
 LABELS = "Structures (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm);;All files (*)"
 ROOMS = "Room files (*.toml);;All files (*)"
+REGISTRATIONS = "Registrations (*.json);;All files (*)"
 PLANS = "Plans (*.json);;All files (*)"
 LOGS = "Needle logs (*.irlog);;All files (*)"
 PDFS = "PDF (*.pdf)"

@@ -28,7 +28,7 @@ class FluoroCard(Card):
     """Its slow work runs on the worker; what it finds is accepted at the page's foot."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__("Fluoro views")
+        super().__init__()
         self._desk, self._fluoro = desk, desk.session.fluoro
         self.fusion = FluoroFusion(desk)
         self._working = self._looking = False
@@ -50,14 +50,13 @@ class FluoroCard(Card):
     def _build(self) -> None:
         self.add(self._result, self._detail, self._strip)
         self.add_row(self._take, self._remove)
-        self.add_row(self._register, self._discard)
+        self.add_row(self._register, self._discard, self._follow)
         self._strength.setObjectName("edge_strength")
         self._strength.setAccessibleName("Strength of the CT's edges")
         self._strength.setRange(0, STEPS)
         self._strength.setValue(STEPS)
         self._strength.valueChanged.connect(lambda at: self.fusion.set_strength(at / STEPS))
         self.add_named("Edges of the CT", self._strength)
-        self.add(self._follow)
 
     @property
     def offer(self) -> Offer:
@@ -114,7 +113,7 @@ class FluoroCard(Card):
 
     def follow(self, now_s: float) -> None:
         """Draw where it stands, and feed the worker; at `now_s`, Unix time."""
-        self._prepare()
+        self.prepare()
         self._look_on()
         hindrance = self._fluoro.hindrance()
         self._say(hindrance)
@@ -149,7 +148,7 @@ class FluoroCard(Card):
                 "A view was dropped while it was registered: register again", Mood.REFUSED
             )
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Work out once for a CT what X-rays meet."""
         volume = self._desk.session.case.volume
         prepare = None if volume is self._prepared_for else self._fluoro.preparation()
@@ -203,7 +202,8 @@ class FluoroCard(Card):
                 return
         placed, prepared = self._fluoro.carm_from_ct(view), self._fluoro.prepared
         by = "live" if index is None else f"view {index + 1}"
-        how = "as found" if self._fluoro.found is not None else "as in use"
+        used = self._desk.session.registering.registration is not None
+        how = "as found" if self._fluoro.found is not None else "as in use" if used else "as begun"
         self.fusion.set_title("Fluoro and CT", by if placed is None else f"{by}, CT {how}")
         reason = None if placed is not None else "the CT is not registered to the patient"
         attenuation = None if prepared is None else prepared.attenuations[-1]
@@ -211,7 +211,7 @@ class FluoroCard(Card):
 
     def _planned(self) -> Overlays:
         """The path at hand; its projection has no depth, so nothing of it is left out."""
-        plan = self._desk.session.plan
+        plan = self._desk.session.planning.plan
         if plan is None:
             return Overlays()
         return Overlays(target_ct_mm=plan.path.target_ct_mm, entry_ct_mm=plan.path.entry_ct_mm)

@@ -68,6 +68,7 @@ def _traced(grey: ByteImage) -> ByteImage:
 
 
 def _coloured(strength: ByteImage, tone: QColor) -> ByteImage:
-    share = strength.astype(np.float32)[..., None] / 255.0
+    share = np.arange(256, dtype=np.float32)[:, None] / 255.0
     colour = np.array([tone.blue(), tone.green(), tone.red(), 255], np.float32)
-    return np.ascontiguousarray(share * colour, dtype=np.uint8)
+    table = np.ascontiguousarray(share * colour, dtype=np.uint8).view(np.uint32)[:, 0]
+    return table[strength].view(np.uint8).reshape(*strength.shape, 4)

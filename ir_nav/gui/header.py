@@ -38,9 +38,9 @@ def side_of(session: Session) -> str:
     volume = session.case.volume
     if volume is None:
         return ""
-    target = session.draft.target_ct_mm
-    if session.plan is not None:
-        target = session.plan.path.target_ct_mm
+    plan, target = session.planning.plan, session.planning.draft.target_ct_mm
+    if plan is not None:
+        target = plan.path.target_ct_mm
     return side_words(volume, target)
 
 
@@ -67,7 +67,7 @@ def clock_words(seconds: float) -> str:
 
 def _procedure(session: Session) -> str:
     """That of the approved plan; the protocol at hand may be for the next one."""
-    plan, words = session.plan, session.protocol.name
+    plan, words = session.planning.plan, session.planning.protocol.name
     if session.case.volume is None:
         return ""
     return words if plan is None else f"{plan.protocol or words} · {plan.name}"

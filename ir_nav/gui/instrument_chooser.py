@@ -50,7 +50,7 @@ class InstrumentChooser(QWidget):
             column.addWidget(widget)
         self._ask(None)
         desk.attempt(self._read)
-        self.show_plan(desk.session.plan)
+        self.show_plan(desk.session.planning.plan)
 
     def show_plan(self, plan: Plan | None) -> None:
         """Show which device the plan is for: none for a plan that has just been approved."""
@@ -70,7 +70,7 @@ class InstrumentChooser(QWidget):
         self._devices = {device.id: device for device in all_devices()}
 
     def _follow_protocol(self) -> None:
-        protocol = self._desk.session.protocol
+        protocol = self._desk.session.planning.protocol
         if protocol is self._protocol:
             return
         self._protocol = protocol
@@ -97,33 +97,34 @@ class InstrumentChooser(QWidget):
 
     def _choose(self, index: int) -> None:
         self._ask(None)
-        device, plan = self._devices.get(self._list.itemData(index) or ""), self._desk.session.plan
+        device = self._devices.get(self._list.itemData(index) or "")
+        plan = self._desk.session.planning.plan
         if (
             device is not None
             and plan is not None
-            and not fits(device, self._desk.session.protocol)
+            and not fits(device, self._desk.session.planning.protocol)
         ):
             self._ask((device, plan))
             return
         if device is not None:
             self._attempt(device)
-        self.show_plan(self._desk.session.plan)
+        self.show_plan(self._desk.session.planning.plan)
 
     def _confirm(self) -> None:
         asked = self._asked
         self._ask(None)
         if asked is not None:
             self._attempt(asked[0])
-        self.show_plan(self._desk.session.plan)
+        self.show_plan(self._desk.session.planning.plan)
 
     def _decline(self) -> None:
         self._ask(None)
-        self.show_plan(self._desk.session.plan)
+        self.show_plan(self._desk.session.planning.plan)
 
     def _ask(self, asked: tuple[Device, Plan] | None) -> None:
         self._asked = asked
         if asked is not None:
-            name = self._desk.session.protocol.name
+            name = self._desk.session.planning.protocol.name
             self._question.setText(f"{asked[0].name} is no device for {name}")
         self._question.setVisible(asked is not None)
         self._answers.setVisible(asked is not None)
@@ -133,11 +134,11 @@ class InstrumentChooser(QWidget):
 
     def _use(self, device: Device) -> None:
         session = self._desk.session
-        if session.plan is None:
+        plan = session.planning.plan
+        if plan is None:
             raise SessionError("approve a path first")
-        plan = session.plan
         to_aim_mm = float(np.linalg.norm(plan.aim_ct_mm - plan.path.entry_ct_mm))
-        session.use_instrument(instrument_of(device, to_aim_mm))
+        session.approving.use_instrument(instrument_of(device, to_aim_mm))
 
 
 def fits(device: Device, protocol: Protocol) -> bool:

@@ -92,7 +92,7 @@ class KeepOutLayer:
             self._opened, self._volume, self._saved = session.planning.opened, volume, ()
             if volume is not None:
                 self._desk.attempt(self._restore, keep_banner=True)
-        dabs, ground = session.planning.now.keep_out, session.ground
+        dabs, ground = session.planning.now.keep_out, session.planning.ground
         if dabs is not self._saved and volume is not None:
             self._saved = dabs
             self._desk.attempt(self._save, keep_banner=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from PyQt6.QtWidgets import QHeaderView, QTableWidget
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QHeaderView, QPushButton, QSizePolicy, QTableWidget
 
 from ir_nav.geometry import read_only
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
-from ir_nav.gui.forms import Card, button, label, set_cell, set_mood, set_up_landmarks
+from ir_nav.gui.forms import Card, button, label, set_cell, set_kind, set_mood, set_up_landmarks
+from ir_nav.gui.guided_card import sentence
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.scene_records import Mark, MarkState
 from ir_nav.progress import Progress
@@ -18,14 +21,18 @@ from ir_nav.registration import LandmarkFit
 from ir_nav.registration.skin_markers import SkinMarker, find_skin_markers
 from ir_nav.session.touching import Fiducial
 
-HEADINGS = ["Point", "State", "Residual", "Without"]
+HEADINGS = ["Point", "Residual", "Expected", "Left out"]
 RETOUCH_TIP = "Take the chosen point back: it is touched next"
-WITHOUT_TIP = "Where this point would come to lie if it did not count: its error, without it"
-# Four columns have to fit a small screen.
-TABLE_STYLE = f"""
-QTableWidget {{ font-size: {theme.NOTE}px; }}
-QTableWidget::item {{ padding: 2px 6px; }}
-"""
+TIPS = {
+    1: "How far the touched point lies from its place; yellow where that is more than expected",
+    2: "In mm: by tracker, stylus, hand and voxel 99 of 100 residuals are smaller",
+    3: "How far it would lie from its place if it did not count",
+}
+# Four columns have to fit a small screen; a wider one is read from further away.
+WIDE_PX = 400
+CELL_STYLE = "QTableWidget::item { padding: 2px 6px; } QHeaderView::section { padding: 2px 6px; }"
+HEADER_PX, ROW_PX = 32, 28
+LEAST_ROWS = 4
 # A point that disagrees so much would do so by chance once in so many fits.
 SUSPECT = 0.01
 
@@ -33,17 +40,24 @@ SUSPECT = 0.01
 class LandmarksCard(Card):
     """Touching, in order or in any, with exclusion and undo.
 
-    look_at is called with the index of a fiducial to show; changed after each command.
+    look_at is called with the index of a fiducial to show; changed after each command. error_map:
+    a button of the page's to place.
     """
 
     def __init__(
-        self, desk: Desk, look_at: Callable[[int], None], changed: Callable[[], None]
+        self,
+        desk: Desk,
+        look_at: Callable[[int], None],
+        changed: Callable[[], None],
+        error_map: QPushButton,
     ) -> None:
-        super().__init__("Fiducials")
+        super().__init__()
+        self.column.setSpacing(8)
         self._desk = desk
         self._look_at = look_at
         self._changed = changed
         self._table = QTableWidget(0, len(HEADINGS))
+        self._shown_index: int | None = None
         self._next = label("", "title", name="register_next")
         self._set_up_table()
         self._order = button(
@@ -54,35 +68,50 @@ class LandmarksCard(Card):
         self._find = button("find_markers", "Find markers", self.find_markers, kind="small")
         self._find.setToolTip("Look for markers on the skin in this CT; they replace the list")
         self._leave_out = button("leave_out", "Leave out", self.toggle, kind="small", tip="X")
-        capture = button("capture", "Capture", self.capture, tip="Space: hold the stylus still")
-        self.add(self._next)
-        self.add_row(self._start, capture)
-        self.add(self._table)
-        self.add_row(
-            button("undo_touch", "Undo last", self.undo, kind="small", tip="Ctrl+Z"),
-            self._leave_out,
-            button("touch_again", "Retouch", self.touch_again, kind="small", tip=RETOUCH_TIP),
+        self._capture = button(
+            "capture", "Capture", self.capture, tip="Space: hold the stylus still"
         )
-        self.add_row(self._order, self._find)
+        self._undo = button("undo_touch", "Undo last", self.undo, kind="small", tip="Ctrl+Z")
+        self._retouch = button(
+            "touch_again", "Retouch", self.touch_again, kind="small", tip=RETOUCH_TIP
+        )
+        self.add(self._next)
+        self.add_row(self._start, self._capture)
+        self.column.addWidget(self._table, 1)
+        self.add_row(self._undo, self._leave_out, self._retouch)
+        self.add_row(self._order, self._find, error_map)
 
     def _set_up_table(self) -> None:
         table = self._table
         table.setObjectName("fiducials")
         table.setAccessibleName("Fiducials")
-        set_up_landmarks(table, HEADINGS, header_px=38, row_px=32)
-        table.setMinimumHeight(150)
-        table.setStyleSheet(TABLE_STYLE)
+        set_up_landmarks(table, HEADINGS, HEADER_PX, ROW_PX)
+        table.setMinimumHeight(HEADER_PX + LEAST_ROWS * ROW_PX + 2)
+        # It takes what is left, and asks for no more: the buttons below it stay in sight.
+        table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self._style_table()
         header = table.horizontalHeader()
         if header is not None:
             for column in range(len(HEADINGS)):
                 mode = QHeaderView.ResizeMode
                 header.setSectionResizeMode(
-                    column, mode.Stretch if column == 1 else mode.ResizeToContents
+                    column, mode.ResizeToContents if column else mode.Stretch
                 )
-        heading = table.horizontalHeaderItem(3)
-        if heading is not None:
-            heading.setToolTip(WITHOUT_TIP)
+        for column, tip in TIPS.items():
+            heading = table.horizontalHeaderItem(column)
+            if heading is not None:
+                heading.setToolTip(tip)
         table.cellClicked.connect(lambda row, _column: self._look_at(row))
+
+    def _style_table(self) -> None:
+        px = theme.BODY if self.width() > WIDE_PX else theme.NOTE
+        style = f"QTableWidget {{ font-size: {px}px; }} {CELL_STYLE}"
+        if self._table.styleSheet() != style:
+            self._table.setStyleSheet(style)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._style_table()
 
     @property
     def chosen(self) -> str | None:
@@ -192,17 +221,28 @@ class LandmarksCard(Card):
             self._table.setRowCount(len(fiducials))
         for row, mark in enumerate(self.marks()):
             out = mark.name in touching.excluded
-            words, tone = (
-                ("✕ out", theme.TEXT_3)
-                if out
-                else (_STATE_WORDS[mark.state], _STATE_TONES[mark.state])
-            )
-            residual, without, suspect = numbers(touching.candidate, mark.name)
-            for column, text in enumerate((mark.name, words, residual, without)):
-                colour = tone if column == 1 else theme.TEXT_1
-                if suspect and column == 3:
-                    colour = theme.ALARM_MEDIUM
-                set_cell(self._table, row, column, text, colour)
+            sign, tone = ("✕", theme.TEXT_3) if out else _LOOKS[mark.state]
+            found = numbers(touching.candidate, mark.name)
+            set_cell(self._table, row, 0, f"{sign} {mark.name}".strip(), tone)
+            named = self._table.item(row, 0)
+            if named is not None:
+                named.setToolTip(mark.name)
+            for column, text in enumerate((found.residual, found.expected, found.left_out), 1):
+                tone = theme.TEXT_2 if column == 2 else theme.TEXT_1
+                if (found.large and column == 1) or (found.suspect and column == 3):
+                    tone = theme.ALARM_MEDIUM
+                set_cell(self._table, row, column, text, tone)
+        self._bring_next()
+
+    def _bring_next(self) -> None:
+        """Scroll to the fiducial to touch once it has become the next."""
+        index = self._desk.session.registering.landmarks.next_index
+        if index == self._shown_index:
+            return
+        self._shown_index = index
+        item = None if index is None else self._table.item(index, 0)
+        if item is not None:
+            self._table.scrollToItem(item)
 
     def _show_next(self) -> None:
         fiducials = self._desk.session.case.fiducials
@@ -212,20 +252,25 @@ class LandmarksCard(Card):
         set_mood(self._next, "warn" if trouble else "")
         self._start.setText("Touch again" if touching.count else "Start touching")
         self._start.setAccessibleName(self._start.text())
-        chosen = self.chosen
-        words = "Let in" if chosen in touching.excluded else "Leave out"
+        set_kind(self._start, "primary" if fiducials and not touching.fiducials else "")
+        self._capture.setEnabled(touching.active and touching.next_index is not None)
+        words = "Let in" if self.chosen in touching.excluded else "Leave out"
         self._leave_out.setText(words)
-        self._leave_out.setEnabled(bool(fiducials) and touching.count > 0)
+        self._leave_out.setAccessibleName(words)
+        for made in (self._undo, self._leave_out, self._retouch):
+            made.setEnabled(touching.count > 0)
 
     def _next_words(self) -> str:
         fiducials = self._desk.session.case.fiducials
         touching = self._desk.session.registering.landmarks
         if not fiducials:
-            return "This CT has no fiducials named"
+            return "No fiducials yet: find markers"
         if not touching.fiducials:
-            return f"{len(fiducials)} fiducials to touch"
+            why = self._desk.session.tools.stylus.missing()
+            todo = f"{len(fiducials)} fiducials to touch"
+            return todo if why is None else f"Stylus not calibrated: in Set up, {why}"
         if touching.active and touching.hindered:
-            return touching.hindered
+            return sentence(touching.hindered)
         if touching.any_order:
             doubt = f"{touching.doubt}. " if touching.doubt else ""
             stray = f", {touching.strays} belong to none" if touching.strays else ""
@@ -236,18 +281,32 @@ class LandmarksCard(Card):
         return f"{touching.doubt}. {words}, or take it with Space" if touching.doubt else words
 
 
-def numbers(fit: LandmarkFit | None, name: str) -> tuple[str, str, bool]:
-    """Residual and error without it of a fiducial, in words, and whether it is suspect."""
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What the table says of a fiducial. large: its residual is more than expected; suspect: it
+    disagrees with the others."""
+
+    residual: str = "—"
+    expected: str = "—"
+    left_out: str = "—"
+    large: bool = False
+    suspect: bool = False
+
+
+def numbers(fit: LandmarkFit | None, name: str) -> Numbers:
+    """Of a fiducial, in words."""
     if fit is None or name not in fit.names:
-        return "—", "—", False
+        return Numbers()
     index = fit.names.index(name)
-    without = float(fit.left_out_mm[index])
+    residual, without = float(fit.residuals_mm[index]), float(fit.left_out_mm[index])
     known = math.isfinite(without)
-    suspect = known and float(fit.chances[index]) < SUSPECT
-    return (
-        mm_words(float(fit.residuals_mm[index])),
+    expected = None if fit.expected_mm is None else float(fit.expected_mm[index])
+    return Numbers(
+        mm_words(residual),
+        "—" if expected is None else f"≤ {expected:.1f}",
         mm_words(without) if known else "—",
-        suspect,
+        expected is not None and residual > expected,
+        known and float(fit.chances[index]) < SUSPECT,
     )
 
 
@@ -256,13 +315,8 @@ def mm_words(error_mm: float) -> str:
     return "<0.1 mm" if error_mm < 0.05 else f"{error_mm:.1f} mm"
 
 
-_STATE_WORDS = {
-    MarkState.OPEN: "open",
-    MarkState.CURRENT: "▸ now",
-    MarkState.DONE: "✓ taken",
-}
-_STATE_TONES = {
-    MarkState.OPEN: theme.TEXT_3,
-    MarkState.CURRENT: theme.PLAN,
-    MarkState.DONE: theme.GOOD,
+_LOOKS = {
+    MarkState.OPEN: ("", theme.TEXT_2),
+    MarkState.CURRENT: ("▸", theme.PLAN),
+    MarkState.DONE: ("✓", theme.GOOD),
 }

@@ -45,7 +45,8 @@ class NeedlesCard(Card):
     def follow(self) -> None:
         """Show the needles of the plan as it is now."""
         session = self._desk.session
-        plan, protocol, labels = session.plan, session.protocol, session.case.labels
+        labels, drawn = session.case.labels, session.planning.now
+        plan, protocol = drawn.plan, drawn.protocol
         now = (plan, protocol, labels)
         if len(self._shown) == 3 and all(a is b for a, b in zip(now, self._shown, strict=True)):
             return
@@ -83,12 +84,12 @@ class NeedlesCard(Card):
             self._rows.addWidget(self._lines[-1])
 
     def _remove(self, index: int) -> None:
-        session = self._desk.session
-        self._desk.attempt(lambda: session.remove_needle(index), f"Needle {index + 1} removed")
+        approving = self._desk.session.approving
+        self._desk.attempt(lambda: approving.remove_needle(index), f"Needle {index + 1} removed")
         self.follow()
 
     def _measure(self, plan: Plan) -> None:
-        labels, protocol = self._desk.session.case.labels, self._desk.session.protocol
+        labels, protocol = self._desk.session.case.labels, self._desk.session.planning.protocol
 
         def work(_: Progress) -> _Measured:
             aim = aim_of(plan, labels, protocol)
@@ -99,7 +100,7 @@ class NeedlesCard(Card):
 
     def _take(self, found: _Measured) -> None:
         coverage = found.coverage
-        if found.plan is self._desk.session.plan:
+        if found.plan is self._desk.session.planning.plan:
             self._coverage.setText(coverage_words(coverage, found.aim))
             mood = "" if coverage is None else ("good" if coverage.complete else "warn")
             set_mood(self._coverage, mood)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ir_nav.gui.carm_views_card import views_line
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.files import PDFS, ask_file, ask_save
 from ir_nav.gui.forms import Card, button
@@ -75,8 +76,10 @@ class PlanExportCard(Card):
         volume = session.case.volume
         if plan is None or volume is None:
             return
-        labels, ground, protocol = session.case.labels, session.ground, session.protocol
+        labels, planning = session.case.labels, session.planning
+        ground, protocol = planning.ground, planning.protocol
         window = Window(*self._desk.window_level_hu())
+        reach, position = session.fluoro.reach, session.fluoro.position
 
         def write(_: Progress) -> Path:
             aim = aim_of(plan, labels, protocol)
@@ -85,7 +88,14 @@ class PlanExportCard(Card):
             else:
                 found = plan_findings(ground, protocol, plan, aim.target)
             content = SheetContent(
-                plan, volume, found, protocol.checklist, aim.target, window, aim.words
+                plan,
+                volume,
+                found,
+                protocol.checklist,
+                aim.target,
+                window,
+                aim.words,
+                views_line(plan.path, reach, position),
             )
             write_plan_sheet(content, path)
             return path
@@ -113,7 +123,7 @@ class PlanExportCard(Card):
 
     def _import(self, path: Path) -> None:
         session = self._desk.session
-        session.set_path(read_markup_path(path), session.draft.structure)
+        session.planning.set_path(read_markup_path(path), session.planning.draft.structure)
 
     def _export_target(self, plan: Plan, path: Path) -> None:
         case = self._desk.session.case
@@ -135,7 +145,7 @@ class PlanExportCard(Card):
         self._desk.banner.say(f"Saved {path.name}", Mood.DONE)
 
     def _approved(self) -> Plan | None:
-        plan = self._desk.session.plan
+        plan = self._desk.session.planning.plan
         if plan is None:
             self._desk.banner.say("Approve a path first", Mood.REFUSED)
         return plan

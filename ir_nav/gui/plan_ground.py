@@ -21,8 +21,8 @@ class GroundWatch:
     def follow(self) -> None:
         """Begin where it is missing; the body comes from opening the CT."""
         session, outline = self._desk.session, self._desk.look.outline
-        case, protocol = session.case, session.protocol
-        if session.ground is not None or case.volume is None or self._desk.worker.busy:
+        case, protocol = session.case, session.planning.protocol
+        if session.planning.ground is not None or case.volume is None or self._desk.worker.busy:
             return
         if outline is None or outline.volume is not case.volume:
             return
@@ -40,7 +40,7 @@ class GroundWatch:
     def measure_then(self, act: Callable[[], object]) -> None:
         """Call `act()` once distances are known, or cannot be."""
         session, outline = self._desk.session, self._desk.look.outline
-        case, protocol = session.case, session.protocol
+        case, protocol = session.case, session.planning.protocol
 
         def work(_: Progress) -> tuple[Case, Protocol, Ground | None]:
             try:
@@ -57,5 +57,5 @@ class GroundWatch:
     def _take(self, found: tuple[Case, Protocol, Ground | None]) -> None:
         case, protocol, ground = found
         session = self._desk.session
-        if ground is not None and session.case is case and session.protocol is protocol:
+        if ground is not None and session.case is case and session.planning.protocol is protocol:
             session.planning.take_ground(ground)

@@ -129,7 +129,7 @@ class PlanHands(QObject):
         if handle is Handle.TARGET:
             self._points.set_target(point_ct_mm, gesture)
         else:
-            self._desk.attempt(lambda: session.set_entry(point_ct_mm, gesture=gesture))
+            self._desk.attempt(lambda: session.planning.set_entry(point_ct_mm, gesture=gesture))
 
     def _leave_in_slice(self, view: SliceView, handle: Handle) -> None:
         self._views.hold(None)
@@ -149,7 +149,7 @@ class PlanHands(QObject):
     def _snap(self, view: SliceView) -> None:
         """Put the entry onto the skin that it was let go by."""
         session, outline = self._desk.session, self._desk.look.outline
-        entry = session.draft.entry_ct_mm
+        entry = session.planning.draft.entry_ct_mm
         if entry is None or outline is None or outline.volume is not session.case.volume:
             return
         skin = outline.nearest_skin(entry)
@@ -157,7 +157,7 @@ class PlanHands(QObject):
         if not ON_SKIN_MM < away_mm <= SNAP_MM:
             return
         gesture = self._gesture
-        if self._desk.attempt(lambda: session.set_entry(skin, gesture=gesture)):
+        if self._desk.attempt(lambda: session.planning.set_entry(skin, gesture=gesture)):
             self._said = (view, f"Entry moved {away_mm:.0f} mm onto the skin")
             self._quiet.start()
             self._tools.repaint()

@@ -106,7 +106,8 @@ class PointsCard(Card):
         """Show the draft's target, and list the structures that can be one: those first that the
         protocol aims at."""
         session = self._desk.session
-        labels, protocol, draft = session.case.labels, session.protocol, session.draft
+        labels, drawn = session.case.labels, session.planning.now
+        protocol, draft = drawn.protocol, drawn.draft
         filled = self._filled
         if filled is None or filled[0] is not labels or filled[1] is not protocol:
             if filled is None or filled[0] is not labels:
@@ -120,15 +121,15 @@ class PointsCard(Card):
 
     def set_target(self, point_ct_mm: FloatArray, gesture: object | None = None) -> None:
         """Place the target (3,) in `ct`, mm; it takes the name of the structure it lies in.
-        gesture: see Drafting.redraft."""
+        gesture: see Drafting.set_target."""
         session = self._desk.session
         name = _structure_at(session.case.labels, point_ct_mm)
-        self._desk.attempt(lambda: session.set_target(point_ct_mm, name, gesture=gesture))
+        self._desk.attempt(lambda: session.planning.set_target(point_ct_mm, name, gesture=gesture))
 
     def aim_at(self, name: str, centre_ct_mm: FloatArray) -> None:
         """Make the centre (3,) of a structure the target, under the structure's name."""
         self._centres[name] = centre_ct_mm
-        self._desk.attempt(lambda: self._desk.session.set_target(centre_ct_mm, name))
+        self._desk.attempt(lambda: self._desk.session.planning.set_target(centre_ct_mm, name))
         self.follow()
 
     def _fill(self, labels: LabelMap | None, protocol: Protocol) -> None:

@@ -41,12 +41,12 @@ class ProposalsCard(Card):
     def show_paths(self) -> Proposals | None:
         """Show the session's proposals, and have them follow the target; what is shown."""
         session = self._desk.session
-        proposals = session.proposals
+        proposals = session.planning.proposals
         if proposals is not self._shown:
             self._fill(proposals)
         if proposals is None:
             self._follow()
-        draft = session.draft
+        draft = session.planning.draft
         for n, row in enumerate(self._rows):
             paths = () if proposals is None else proposals.paths
             row.setChecked(n < len(paths) and _enters(paths[n], draft.entry_ct_mm))
@@ -71,7 +71,7 @@ class ProposalsCard(Card):
     def _follow(self) -> None:
         """Search again, quietly, when the target has moved since."""
         session = self._desk.session
-        drawn, ground, case = session.planning.now, session.ground, session.case
+        drawn, ground, case = session.planning.now, session.planning.ground, session.case
         target, protocol = drawn.draft.target_ct_mm, drawn.protocol
         if ground is None or target is None or not session.planning.proposed_before:
             return
@@ -96,7 +96,7 @@ class ProposalsCard(Card):
         session, found = self._desk.session, followed.found
         self._refusal = as_sentence(found) if isinstance(found, str) else ""
         if isinstance(found, Proposals) and session.case is followed.case:
-            session.keep_proposals(followed.ground, found, followed.drawn)
+            session.planning.keep_proposals(followed.ground, found, followed.drawn)
         else:
             self._fill(None)
 

@@ -32,7 +32,7 @@ class ProtocolChooser(QComboBox):
 
     def follow(self) -> None:
         """Show the protocol in use; the list gets those it did not know."""
-        protocol = self._desk.session.protocol
+        protocol = self._desk.session.planning.protocol
         if protocol not in self._known:
             self._known.append(protocol)
             self._fill()
@@ -55,8 +55,8 @@ class ProtocolChooser(QComboBox):
 
     def _use(self, protocol: Protocol) -> None:
         session = self._desk.session
-        if protocol != session.protocol:
-            session.use_protocol(protocol)
+        if protocol != session.planning.protocol:
+            session.planning.use_protocol(protocol)
 
     def _fill(self) -> None:
         self.clear()

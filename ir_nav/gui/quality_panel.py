@@ -79,8 +79,10 @@ class QualityPanel(Panel):
         lines = self._wrapped(self._words)
         traced = max(room * TRACE_PART, LEAST_TRACE_PX) if self._similarities else 0.0
         if self._fit in WARNS and traced + 8.0 + LINE_PX * len(lines) > room:
-            # In little room what to do goes before the trace, and before what the head says.
-            traced, lines = 0.0, self._wrapped(_todo(self._words))
+            # In little room the words go before the trace, and what to do before why.
+            traced = 0.0
+            if 8.0 + LINE_PX * len(lines) > room:
+                lines = self._wrapped(_todo(self._words))
         if traced:
             box = QRectF(PAD, top + 8.0, self.width() - 2.0 * PAD, traced)
             self._draw_trace(painter, box, tone)

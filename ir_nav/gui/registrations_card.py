@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PyQt6.QtWidgets import QListWidget, QListWidgetItem
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from ir_nav.gui import theme
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.forms import Card, button, label
+from ir_nav.gui.guided_card import sentence
 from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.notice import Mood
 from ir_nav.registration.manual import difference_at
 from ir_nav.session.accepted import Accepted
 
-CHECK_WORDS = (
-    "Hold the stylus still on a fiducial: the registration expires when it lies further from its "
-    "place than the protocol allows."
-)
+CHECK_WORDS = "Hold the stylus still on a fiducial: too far from its place, and all expires."
+
+LIST_PX = 96
 
 
 class CheckCard(Card):
@@ -26,7 +27,7 @@ class CheckCard(Card):
     def __init__(self, desk: Desk) -> None:
         super().__init__("Still true?")
         self._desk = desk
-        self.add(label(CHECK_WORDS, "quiet"))
+        self.add(label(CHECK_WORDS))
         self.add_row(
             button("check_registration", "Check a fiducial", self.check, kind="small"),
             button("reference_moved", "Reference was moved", self.moved, kind="small"),
@@ -61,16 +62,19 @@ class RegistrationsCard(Card):
         self._list = QListWidget()
         self._list.setObjectName("registrations")
         self._list.setAccessibleName("Accepted registrations")
-        self._list.setFixedHeight(118)
+        self._list.setMinimumHeight(LIST_PX)
+        self._list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self._list.setStyleSheet(f"QListWidget {{ font-size: {theme.NOTE}px; }}")
         self._list.setWordWrap(True)
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setToolTip("Double click, or Enter: use it")
         self._list.itemActivated.connect(lambda _: self.go_back())
         self._none = label("None was accepted yet.", "quiet")
-        self.add(self._none, self._list)
-        self.add_row(
-            button("registration_back", "Use this one", self.go_back, kind="small"),
-            button("registration_undo", "The one before", self.undo, kind="small"),
-        )
+        self._back = button("registration_back", "Use this one", self.go_back, kind="small")
+        self._undo = button("registration_undo", "The one before", self.undo, kind="small")
+        self.add(self._none)
+        self.column.addWidget(self._list, 1)
+        self.add_row(self._back, self._undo)
 
     def go_back(self) -> None:
         """Use the chosen registration again."""
@@ -111,12 +115,14 @@ class RegistrationsCard(Card):
                 self._list.addItem(item)
             if len(words) == len(shown):
                 self._list.setCurrentRow(chosen)
+        for made in (self._back, self._undo):
+            made.setEnabled(bool(entries))
         self._none.setVisible(not entries)
         self._list.setVisible(bool(entries))
 
     def _apart_words(self, entry: Accepted) -> str:
         """How far it lies from the one in use, at the target."""
-        used, plan = self._desk.session.registering.registration, self._desk.session.plan
+        used, plan = self._desk.session.registering.registration, self._desk.session.planning.plan
         if used is None or plan is None or entry.registration is used:
             return ""
         off_mm, deg = difference_at(entry.registration, used, plan.target_ct_mm)
@@ -128,9 +134,9 @@ class RegistrationsCard(Card):
 
 
 def entry_words(entry: Accepted, in_use: bool) -> str:
-    """'✓ 14:02 landmarks, 1.2 mm'."""
+    """'✓ 14:02 landmarks, 1.2 mm'; why it has expired on a line of its own."""
     at = datetime.fromtimestamp(entry.accepted_s).strftime("%H:%M")
     words = f"{at} {entry.registration.method}, {mm_words(entry.tre_mm)}"
     if in_use:
         return f"✓ {words}"
-    return f"✕ {words}: {entry.expired}" if entry.expired else words
+    return f"✕ {words}\n{sentence(entry.expired)}" if entry.expired else words

@@ -41,6 +41,36 @@ class Section:
     short: str = ""
 
 
+class Folded(QWidget):
+    """A card behind a button with its name: seen when it is asked for."""
+
+    def __init__(self, name: str, card: QWidget) -> None:
+        super().__init__()
+        self._name, self._card = name, card
+        self._fold = button(
+            f"fold_{name.lower().replace(' ', '_')}", "", self._turn, kind="small", checkable=True
+        )
+        self._fold.setAccessibleName(name)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.GAP)
+        column.addWidget(self._fold)
+        column.addWidget(card)
+        self._turn()
+
+    def unfold(self) -> None:
+        """Show the card."""
+        self._fold.setChecked(True)
+        self._turn()
+
+    def _turn(self) -> None:
+        opened = self._fold.isChecked()
+        self._fold.setText(f"{self._name}  {'▾' if opened else '▸'}")
+        self._card.setVisible(opened)
+        if opened:
+            QTimer.singleShot(0, partial(_scroll_to, self._card))
+
+
 class SideSections(QWidget):
     """A row of buttons, the cards of the chosen one, and a foot that is always in sight.
 
@@ -141,8 +171,17 @@ def bring_into_sight(card: QWidget) -> None:
     while around is not None:
         if isinstance(around, SideSections):
             around.show_section(_holding(around, card))
+        if isinstance(around, Folded):
+            around.unfold()
+        around = around.parentWidget()
+    QTimer.singleShot(0, partial(_scroll_to, card))
+
+
+def _scroll_to(card: QWidget) -> None:
+    around = card.parentWidget()
+    while around is not None:
         if isinstance(around, QScrollArea):
-            QTimer.singleShot(0, partial(around.ensureWidgetVisible, card, 0, 0))
+            around.ensureWidgetVisible(card, 0, 0)
         around = around.parentWidget()
 
 

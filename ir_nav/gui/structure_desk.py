@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
@@ -12,27 +11,19 @@ from ir_nav.gui.case_look import aimed_at, filled
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.scene_records import CaseImages
-from ir_nav.gui.structure_look import hidden_at_first, imported, toned
-from ir_nav.imaging import ImagingError, LabelMap, Volume, read_structures
+from ir_nav.gui.structure_look import hidden_at_first, imported
+from ir_nav.imaging import ImagingError, LabelMap, Volume
 from ir_nav.imaging.labels import canonical
 from ir_nav.imaging.segmentation import (
     History,
     Origin,
     Segment,
     Segmentation,
-    automatic_structures,
-    has_segments,
-    read_segments,
-    run_total_segmentator,
-    segmentation_of,
     smoothed,
-    total_segmentator_path,
-    write_segments,
 )
-from ir_nav.imaging.segmentation.segments import SKIN, Corner
+from ir_nav.imaging.segmentation.segments import Corner
 from ir_nav.imaging.structures import Structure
 from ir_nav.imaging.volume import BoolArray
-from ir_nav.progress import Progress
 from ir_nav.session.case import Case
 
 # Planning and the 3D view are worked out anew once the hand has rested for so long.
@@ -139,59 +130,6 @@ class StructureDesk(QObject):
             self.changed.emit()
             self.drawn.emit()
 
-    def find_automatically(self) -> None:
-        """Skin, bone, lungs, trachea and bowel gas, on the worker."""
-        volume = self._ready()
-        if volume is None:
-            return
-
-        def work(progress: Progress) -> tuple[Volume, tuple[Segment, ...]]:
-            return volume, automatic_structures(volume, progress)
-
-        self._desk.worker.submit("Finding skin, bone, lung and gas", work, self._take_automatic)
-
-    def run_total(self) -> None:
-        """An installed TotalSegmentator, on the worker."""
-        volume = self._ready()
-        if volume is None:
-            return
-        if total_segmentator_path() is None:
-            self._desk.banner.say(
-                "TotalSegmentator is not installed on this computer: the other tools do without it",
-                Mood.REFUSED,
-            )
-            return
-
-        def work(progress: Progress) -> tuple[Volume, Segmentation]:
-            return volume, run_total_segmentator(volume, progress)
-
-        self._desk.worker.submit("TotalSegmentator", work, self._take_import)
-
-    def open_file(self, path: Path) -> None:
-        """Import a label map, a DICOM SEG or an RT structure set, or open saved structures."""
-        volume = self._ready()
-        if volume is None:
-            return
-
-        def work(_: Progress) -> tuple[Volume, Segmentation]:
-            if has_segments(path):
-                return volume, read_segments(path, volume)
-            return volume, toned(segmentation_of(read_structures(path, volume)))
-
-        self._desk.worker.submit(f"Reading {path.name}", work, self._take_import)
-
-    def save_file(self, path: Path) -> None:
-        """Write every structure as label map and names table, on the worker."""
-        if self.history is None or not self.history.now.segments:
-            self._desk.banner.say("There is no structure to save", Mood.REFUSED)
-            return
-        now = self.history.now
-
-        def said(files: tuple[Path, ...]) -> None:
-            self._desk.banner.say(f"Saved {path.name} and {files[-1].name}", Mood.DONE)
-
-        self._desk.worker.submit(f"Saving {path.name}", lambda _: write_segments(path, now), said)
-
     def add(self, name: str, colour: str, corner_kji: Corner, part: BoolArray) -> None:
         """Put a drawn structure into the list, under a free name, and select it."""
         if self.history is None:
@@ -208,6 +146,23 @@ class StructureDesk(QObject):
     def change(self, words: str, segment: Segment) -> None:
         """Put a segment in the place of the one of its number."""
         self._step(words, lambda history, said: history.put(said, segment))
+
+    def put_new(self, words: str, segments: tuple[Segment, ...], *, instead: bool = False) -> None:
+        """Add segments under free numbers. instead: in the place of those of the same name;
+        else under a free name."""
+        if self.history is None:
+            return
+        now, new = self.history.now, []
+        number = now.free_number()
+        for item in segments:
+            known = now.named(item.name)
+            if known is not None and instead:
+                structure = replace(item.structure, number=known.number, name=known.name)
+            else:
+                structure = replace(item.structure, number=number, name=now.free_name(item.name))
+                number += 1
+            new.append(replace(item, structure=structure))
+        self._move_to(self.history.put(words, *new))
 
     def smooth(self) -> None:
         """A smoother surface for the selected structure."""
@@ -269,12 +224,6 @@ class StructureDesk(QObject):
         self.drawn.emit()
         self._flatten()
 
-    def _ready(self) -> Volume | None:
-        if self._volume is None or self.history is None:
-            self._desk.banner.say("Open a CT first", Mood.REFUSED)
-            return None
-        return self._volume
-
     def _selected(self) -> Segment | None:
         segment = self.selected_segment
         if segment is None:
@@ -290,45 +239,9 @@ class StructureDesk(QObject):
         self.history = History(segmentation)
         self.hidden = hidden_at_first(segmentation, labels)
         for item in drawn:
-            self._put_new("Keep", (item,))
+            self.put_new("Keep", (item,))
         self.changed.emit()
         self._flatten()
-
-    def _take_automatic(self, found: tuple[Volume, tuple[Segment, ...]]) -> None:
-        volume, segments = found
-        if volume is not self._volume:
-            return
-        self._put_new("Find automatically", segments, instead=True)
-        skin = None if self.history is None else self.history.now.named(SKIN)
-        if skin is not None:
-            self.show_segment(skin.number, False)
-        names = ", ".join(item.display_name.lower() for item in segments)
-        self._desk.banner.say(f"Found {names}. Check them: they are estimates", Mood.DONE)
-
-    def _take_import(self, found: tuple[Volume, Segmentation]) -> None:
-        volume, segmentation = found
-        if volume is not self._volume:
-            return
-        self._put_new("Import", segmentation.segments, instead=True)
-        count = len(segmentation.segments)
-        self._desk.banner.say(f"Imported {count} structures", Mood.DONE)
-
-    def _put_new(self, words: str, segments: tuple[Segment, ...], *, instead: bool = False) -> None:
-        """Add segments under free numbers. instead: in the place of those of the same name;
-        else under a free name."""
-        if self.history is None:
-            return
-        now, new = self.history.now, []
-        number = now.free_number()
-        for item in segments:
-            known = now.named(item.name)
-            if known is not None and instead:
-                structure = replace(item.structure, number=known.number, name=known.name)
-            else:
-                structure = replace(item.structure, number=number, name=now.free_name(item.name))
-                number += 1
-            new.append(replace(item, structure=structure))
-        self._move_to(self.history.put(words, *new))
 
     def _flatten(self) -> None:
         """Work out the label map of the views, one at a time."""

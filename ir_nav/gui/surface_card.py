@@ -11,7 +11,7 @@ from PyQt6.QtGui import QHideEvent, QKeyEvent, QShowEvent, QWindow
 
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.fit_card import Offer
-from ir_nav.gui.forms import Card, Facts, button, label, set_mood
+from ir_nav.gui.forms import Card, Facts, button, label, set_kind, set_mood
 from ir_nav.gui.guided_card import sentence
 from ir_nav.gui.landmarks_card import mm_words
 from ir_nav.gui.notice import Mood
@@ -29,7 +29,7 @@ class SurfaceCard(Card):
     """Strokes, what is still missing, and what came of them. offer: for the page's foot."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__("Surface")
+        super().__init__()
         self._desk = desk
         self._swiping: SurfaceSwiping = desk.session.swiping
         self._pressed_s = 0.0
@@ -131,6 +131,9 @@ class SurfaceCard(Card):
         self._touch.setText(text)
         self._touch.setAccessibleName(text)
         self._register.setEnabled(count > 0)
+        ready = swiping.hindered is None and not swiping.doubt and swiping.found is None
+        set_kind(self._register, "primary" if ready and not swiping.touching else "")
+        set_kind(self._touch, "" if ready or swiping.found is not None else "primary")
         self._show_found(swiping.found)
 
     def state(self) -> str:
@@ -175,15 +178,18 @@ class SurfaceCard(Card):
         if swiping.hindered is not None:
             return sentence(swiping.hindered), "warn"
         if swiping.doubt:
-            return sentence(swiping.doubt), "warn" if swiping.touching else ""
+            return sentence(swiping.doubt), ""
         where = "" if swiping.start is not None else " Begun from every direction."
         return f"Enough to register. Wider and from several sides is better.{where}", "good"
 
     def _show_found(self, found: SurfaceRegistration | None) -> None:
-        self._facts.setVisible(found is not None)
-        if found is None:
+        # What a refusal is for stands in the foot.
+        known = found is not None and found.registration.accepted
+        self._facts.setVisible(known)
+        if found is None or not known:
             return
-        self._facts.show_fact(MOVED, "" if found.moved_mm is None else f"{found.moved_mm:.1f} mm")
+        moved = "from no start" if found.moved_mm is None else f"{found.moved_mm:.1f} mm"
+        self._facts.show_fact(MOVED, moved)
         free = freedom_words(found.freedoms) if found.freedoms else "nothing"
         self._facts.show_fact(FREE, free, "bad" if found.freedoms else "")
 

@@ -26,9 +26,18 @@ class SwipeLayer:
         points = self._points()
         if points is None or view.volume is None:
             return
-        seen = np.asarray(view.to_view(points))
-        near = seen[np.abs(seen[:, 2]) <= NEAR_MM]
-        pen = QPen(theme.colour(theme.TEXT_1), DOT_PX)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        painter.drawPoints(QPolygonF([QPointF(x, y) for x, y in near[:, :2].tolist()]))
+        draw_dots(painter, view, points, DOT_PX, theme.TEXT_1)
+
+
+def draw_dots(
+    painter: QPainter, view: SliceView, points_ct_mm: FloatArray, size_px: float, tone: str
+) -> None:
+    """Those of the points (n, 3) that lie near the slice."""
+    if not len(points_ct_mm):
+        return
+    seen = np.asarray(view.to_view(points_ct_mm))
+    near = seen[np.abs(seen[:, 2]) <= NEAR_MM]
+    pen = QPen(theme.colour(tone), size_px)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    painter.setPen(pen)
+    painter.drawPoints(QPolygonF([QPointF(x, y) for x, y in near[:, :2].tolist()]))

@@ -42,7 +42,7 @@ class TargetOffer(Card):
         if not self._is_aimed_at(segment):
             return
         whole = bool(segment.structure.part.any())
-        if whole and self._desk.session.draft.target_ct_mm is None:
+        if whole and self._desk.session.planning.draft.target_ct_mm is None:
             self._aim_at(segment)
             self._desk.banner.say(f"{segment.display_name} is the target now", Mood.DONE)
             return
@@ -82,5 +82,5 @@ class TargetOffer(Card):
             self._aim(segment.display_name, apply(volume.ct_from_voxel, kji[::-1]))
 
     def _is_aimed_at(self, segment: Segment) -> bool:
-        role = given_role(segment.name, self._desk.session.protocol).role
+        role = given_role(segment.name, self._desk.session.planning.protocol).role
         return role is Role.TARGET or any(fnmatchcase(segment.name, name) for name in AIMED_AT)

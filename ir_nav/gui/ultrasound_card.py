@@ -16,9 +16,12 @@ from ir_nav.gui.live_fusion import Fused, LiveFusion
 from ir_nav.gui.notice import Mood
 from ir_nav.gui.slice_view import SliceView
 from ir_nav.progress import Progress
+from ir_nav.registration.ultrasound.bone_alignment import BoneRegistration
+from ir_nav.registration.ultrasound.register_sweep import UltrasoundRegistration
 from ir_nav.session.gathered_sweep import GatheredSweep
 from ir_nav.session.state import UltrasoundState
-from ir_nav.session.sweep_registering import LEAST_FRAMES, SweepOutcome, plane_start
+from ir_nav.session.sweep_outcome import SweepBy, SweepOutcome
+from ir_nav.session.sweep_registering import LEAST_FRAMES, plane_start
 
 TURN_DEG = 15.0
 # Part of the CT in the picture of both.
@@ -26,6 +29,10 @@ LOOKS = {"Both": 0.5, "Ultrasound": 0.0, "CT": 1.0}
 LOCK_HOW = (
     "No registration to start from. Scroll and drag a CT slice, and turn it, until it lies on the "
     "live image in the picture of both; then lock the plane and hold the probe as it is."
+)
+BONE_TIP = (
+    "Lay the surfaces of bone in the images on the CT's bone, where little else is in view: over "
+    "ribs, spine or iliac crest"
 )
 SWEEP_HOW = "Sweep slowly over the organ, at rest after breathing out, from two windows or more."
 
@@ -69,7 +76,10 @@ class UltrasoundCard(Card):
             "sweep_look", "Both", self._next_look, kind="small",
             tip="What the picture shows: both, the ultrasound or the CT",
         )  # fmt: skip
-        self.add_row(self._look, self._before, self._discard)
+        self._bone = button(
+            "sweep_bone", "Bone", self.reconsider, kind="small", checkable=True, tip=BONE_TIP
+        )
+        self.add_row(self._bone, self._look, self._before, self._discard)
         self.offer = Offer(
             lambda: None if self._step.outcome is None else self._step.outcome.registration,
             lambda confirmed: self._step.accept(confirmed=confirmed),
@@ -101,6 +111,11 @@ class UltrasoundCard(Card):
         self._before.setChecked(False)
         self._step.discard()
 
+    def reconsider(self) -> None:
+        """Drop what was found; the same sweep can be registered the other way."""
+        self._before.setChecked(False)
+        self._step.reconsider()
+
     def lock(self) -> None:
         """Say that the live image shows the slice at hand, or take that back."""
         if self._step.locked is not None:
@@ -127,6 +142,7 @@ class UltrasoundCard(Card):
         self._go.setEnabled(not self._working)
         enough = sweep is not None and len(sweep.frames) >= LEAST_FRAMES
         self._register.setEnabled(not self._working and outcome is None)
+        self._bone.setEnabled(not self._working)
         set_kind(self._go, "primary" if sweep is None and not aiming else "")
         set_kind(self._lock, "primary" if aiming and step.locked is None else "")
         set_kind(self._register, "primary" if enough and outcome is None else "")
@@ -192,7 +208,8 @@ class UltrasoundCard(Card):
         return plane_start(image, *self._aimed())
 
     def _submit(self) -> None:
-        work, sweep = self._step.solution(), self._step.sweep
+        by = SweepBy.BONE if self._bone.isChecked() else SweepBy.IMAGE
+        work, sweep = self._step.solution(by), self._step.sweep
         self._working = True
 
         def run(progress: Progress) -> SweepOutcome:
@@ -232,7 +249,7 @@ class UltrasoundCard(Card):
         found, registration = outcome.found, outcome.registration
         numbers = (
             f"Target moved by {mm_words(outcome.moved_mm)}, confidence "
-            f"{100.0 * registration.confidence:.0f} %, similarity {found.similarity:.2f}, "
+            f"{100.0 * registration.confidence:.0f} %, {_fit_words(found)}, "
             f"{outcome.frames} frames, {_windows(outcome.windows)}, {registration.seconds:.1f} s."
         )
         if not registration.accepted:
@@ -240,7 +257,7 @@ class UltrasoundCard(Card):
         return "Found: accept, or discard", numbers, ""
 
     def _target(self) -> FloatArray | None:
-        plan = self._desk.session.plan
+        plan = self._desk.session.planning.plan
         return None if plan is None else np.asarray(plan.target_ct_mm, dtype=np.float64)
 
     def _needs_start(self) -> bool:
@@ -268,6 +285,12 @@ class UltrasoundCard(Card):
         row.add_row(*widgets)
         self.add(row)
         return row
+
+
+def _fit_words(found: UltrasoundRegistration | BoneRegistration) -> str:
+    if isinstance(found, BoneRegistration):
+        return f"{found.kept} of {found.points} bone points, scatter {mm_words(found.sigma_mm)}"
+    return f"similarity {found.similarity:.2f}"
 
 
 def _windows(count: int) -> str:

@@ -26,7 +26,7 @@ ONE_PLACE_MM = 0.1
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
-_BYTES_PER_VOXEL = {
+BYTES_PER_VOXEL = {
     sitk.sitkUInt8: 1,
     sitk.sitkInt8: 1,
     sitk.sitkUInt16: 2,
@@ -60,7 +60,7 @@ def read_grid(path: Path) -> tuple[NDArray[Any], FloatArray]:
     except RuntimeError:
         raise damaged(path, "its header cannot be read, or its axes are skewed") from None
     _check_kind(path, reader)
-    voxel_bytes = _BYTES_PER_VOXEL[reader.GetPixelID()]
+    voxel_bytes = BYTES_PER_VOXEL[reader.GetPixelID()]
     check_complete(path, int(np.prod(reader.GetSize())) * _stored_bytes(path, voxel_bytes))
     try:
         image = reader.Execute()
@@ -80,7 +80,7 @@ def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
             f"{path.name} has size {' x '.join(map(str, size))}, not one volume: "
             "choose a single 3D image"
         )
-    if reader.GetPixelID() not in _BYTES_PER_VOXEL:
+    if reader.GetPixelID() not in BYTES_PER_VOXEL:
         raise ImagingError(f"{path.name} holds {reader.GetPixelIDValue()} voxels: save it as int16")
 
 

@@ -257,7 +257,7 @@ def read_protocol(path: Path) -> Protocol:
         return Protocol.model_validate(document)
     except ValidationError as error:
         raise PlanError(f"{path}: {describe_faults(error)}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, RecursionError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PlanError(f"{path}: not a protocol file ({error})") from None
 
 

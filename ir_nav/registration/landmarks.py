@@ -21,13 +21,15 @@ from ir_nav.geometry import (
 )
 from ir_nav.geometry.anisotropic_fit import checked_covariances, fit_points_anisotropic
 from ir_nav.registration.registration import Method, Registration, Residual
-from ir_nav.registration.tre import motion_covariance
+from ir_nav.registration.tre import expected_residuals_mm, motion_covariance
 
 # Below this every point agrees perfectly, which no touched landmark does: nothing was moved,
 # or the points were copied.
 MIN_FRE_MM = 1e-6
 # Three points leave three residuals' worth of freedom: they fit nearly anything.
 THREE_POINTS_CONFIDENCE = 0.5
+# A residual above what is expected would come by chance once in so many points.
+EXPECTED_CHANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,8 @@ class LandmarkFit:
     left_out_mm (n,): distance at each landmark of the fit without it; NaN where the others
     determine none. chances (n,): how likely a misfit as large as this is for a point that was
     measured like the others; NaN as left_out_mm.
+    expected_mm (n,): what the residual of a point stays below in 99 of 100 fits, by the errors
+    that were stated of the points; None where none were.
     """
 
     registration: Registration
@@ -48,6 +52,7 @@ class LandmarkFit:
     residuals_mm: FloatArray
     left_out_mm: FloatArray
     chances: FloatArray
+    expected_mm: FloatArray | None = None
 
     @property
     def fre_mm(self) -> float:
@@ -74,6 +79,7 @@ def register_landmarks(
     created_s: float,
     *,
     covariances_reference_mm2: ArrayLike | None = None,
+    errors_reference_mm2: ArrayLike | None = None,
     about_ct_mm: ArrayLike | None = None,
 ) -> LandmarkFit:
     """Fit touched points (n, 3) in `reference` to the CT's (n, 3), mm.
@@ -81,6 +87,8 @@ def register_landmarks(
     covariances_reference_mm2: (n, 3, 3) of the touched points, where they are not alike: only
     their ratios count. Their common scale is estimated from the residuals with 3n - 6 degrees of
     freedom, so that the predicted error is that of Fitzpatrick 1998 for equal isotropic errors.
+    errors_reference_mm2: (n, 3, 3) in their place, where they are known in full: then the scale is
+    estimated, too, but never taken below 1, as few points that happen to agree prove nothing.
     about_ct_mm: (3,) what the covariance is stated about, by default the middle of the landmarks.
     Raises GeometryError for fewer than three points, points on a line, two points of one name, a
     name too many or too few, or a fit without any residual.
@@ -91,12 +99,14 @@ def register_landmarks(
         raise GeometryError(f"{len(names)} names for {len(points_ct)} points")
     if len(set(names)) != len(names):
         raise GeometryError("two landmarks have the same name")
+    stated = errors_reference_mm2 is not None
+    given = errors_reference_mm2 if stated else covariances_reference_mm2
+    alike = given is None
     shapes = (
         np.broadcast_to(np.eye(3), (len(names), 3, 3))
-        if covariances_reference_mm2 is None
-        else checked_covariances(covariances_reference_mm2, len(names))
+        if given is None
+        else checked_covariances(given, len(names))
     )
-    alike = covariances_reference_mm2 is None
     fit = _fit(points_reference, points_ct, shapes, alike)
     if len(points_ct) > 3 and fit.rms_mm < MIN_FRE_MM:
         raise GeometryError("every point fits without any residual: touch the points again")
@@ -104,6 +114,8 @@ def register_landmarks(
     about = points_ct.mean(axis=0) if about_ct_mm is None else about_ct_mm
     spread = _in_ct(fit, shapes)
     variance = _misfit(fit, points_reference, points_ct, shapes) / (3 * len(names) - 6)
+    if stated:
+        variance = max(variance, 1.0)
     registration = Registration(
         Method.LANDMARKS,
         Transform(Frame.CT, Frame.REFERENCE, fit.matrix),
@@ -125,6 +137,7 @@ def register_landmarks(
         fit.residuals_mm,
         read_only(left_out_mm),
         read_only(chances),
+        expected_residuals_mm(points_ct, spread, EXPECTED_CHANCE) if stated else None,
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,17 @@ import numpy as np
 
 from ir_nav.geometry import LPS_FROM_RAS, FloatArray, read_only
 from ir_nav.registration.errors import RegistrationError
-from ir_nav.small_file import read_small
+from ir_nav.registration.registration_file import FARTHEST_MM
+from ir_nav.small_file import json_document, read_small
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+MOST_POINTS = 100_000
+MOST_NAME = 80
+# Points of a patient that lie nearer together than this are stated in metres.
+LEAST_EXTENT_MM = 2.0
 KINDS = ".json, .mrk.json or .csv"
 _HEADINGS = ({"x", "y", "z"}, {"r", "a", "s"})
+_SAYS_RAS = re.compile(r"#.*coordinate\s*system\W*(ras|0)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,47 +49,94 @@ def read_points(path: Path) -> NamedPoints:
     Slicer markups: every defined point of every list. Raises RegistrationError that names the
     file and the place of the fault.
     """
-    text = _text(path)
-    if path.suffix.lower() == ".csv":
-        rows = _csv_rows(path, text)
-    elif path.suffix.lower() == ".json":
-        rows = _json_rows(path, text)
-    else:
+    readers = {".csv": _csv_rows, ".json": _json_rows}
+    if path.suffix.lower() not in readers:
         raise RegistrationError(f"{path}: not a points file: give {KINDS}")
+    data = read_small(path, MAX_FILE_BYTES, RegistrationError, "a points file")
+    rows = readers[path.suffix.lower()](path, data)
+    _few(path, rows)
     if not rows:
         raise RegistrationError(f"{path}: holds no points")
     names = tuple(name or str(number + 1) for number, (name, _) in enumerate(rows))
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice, count = Counter(names).most_common(1)[0]
+    if count > 1:
         raise RegistrationError(f"{path}: two points are named {twice!r}, rename one")
-    return NamedPoints(names, read_only([point for _, point in rows]))
+    return NamedPoints(names, _in_mm(path, names, np.array([point for _, point in rows])))
 
 
 _Row = tuple[str, list[float]]
 
 
-def _text(path: Path) -> str:
-    data = read_small(path, MAX_FILE_BYTES, RegistrationError, "a points file")
+def _name(path: Path, name: Any) -> str:
+    """As it stands, on one line; "" for none."""
+    if name is None:
+        return ""
+    if not isinstance(name, str | int):
+        raise RegistrationError(f"{path}: the name of a point is no text: rename the point")
+    line = " ".join(str(name).split())
+    if len(line) > MOST_NAME or not line.isprintable():
+        raise RegistrationError(
+            f"{path}: a name is longer than {MOST_NAME} characters, or holds some that cannot be "
+            "shown: rename the point"
+        )
+    return line
+
+
+def _in_mm(path: Path, names: tuple[str, ...], points: FloatArray) -> FloatArray:
+    """Points (n, 3), read-only, where their unit can be mm."""
+    far = np.abs(points).max(axis=1) > FARTHEST_MM
+    if far.any():
+        raise RegistrationError(
+            f"{path}: {names[int(far.argmax())]} lies more than 100 m away: give mm"
+        )
+    extent_mm = float(np.ptp(points, axis=0).max())
+    if len(points) > 2 and 0.0 < extent_mm < LEAST_EXTENT_MM:
+        raise RegistrationError(
+            f"{path}: all points lie within {extent_mm:.2g} mm: give mm, not metres"
+        )
+    return read_only(points)
+
+
+def _csv_rows(path: Path, data: bytes) -> list[_Row]:
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise RegistrationError(f"{path}: not a text file: give {KINDS}") from None
-
-
-def _csv_rows(path: Path, text: str) -> list[_Row]:
+        raise RegistrationError(f"{path}: not a text file: save it as UTF-8") from None
     rows: list[_Row] = []
-    for number, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
-        parts = [cell.strip() for cell in cells]
-        if not any(parts) or parts[0].startswith("#"):
-            continue
-        if not rows and {part.lower() for part in parts[-3:]} in _HEADINGS:
-            if parts[-3].lower() == "r":
-                raise RegistrationError(f"{path}: headed R,A,S: give X,Y,Z in LPS")
-            continue
-        if len(parts) not in (3, 4):
-            raise RegistrationError(f"{path}: line {number}: give name,x,y,z or x,y,z")
-        rows.append((parts[0] if len(parts) == 4 else "", _numbers(path, number, parts[-3:])))
+    reader = csv.reader(io.StringIO(text, newline=None))
+    try:
+        for cells in reader:
+            row = _csv_row(path, reader.line_num, [cell.strip() for cell in cells], not rows)
+            if row is not None:
+                rows.append(row)
+            _few(path, rows)
+    except csv.Error as error:
+        raise RegistrationError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
     return rows
+
+
+def _csv_row(path: Path, number: int, parts: list[str], first: bool) -> _Row | None:
+    """None for a heading, a comment or an empty line."""
+    if not any(parts):
+        return None
+    if parts[0].startswith("#"):
+        if _SAYS_RAS.match(",".join(parts)):
+            raise RegistrationError(f"{path}: line {number}: says RAS: give X,Y,Z in LPS")
+        return None
+    if first and {part.lower() for part in parts[-3:]} in _HEADINGS:
+        heading = ",".join(parts[-3:])
+        if heading.lower() != "x,y,z":
+            raise RegistrationError(f"{path}: headed {heading}: give X,Y,Z in LPS, in this order")
+        return None
+    if len(parts) not in (3, 4):
+        raise RegistrationError(f"{path}: line {number}: give name,x,y,z or x,y,z")
+    name = _name(path, parts[0]) if len(parts) == 4 else ""
+    return name, _numbers(path, number, parts[-3:])
+
+
+def _few(path: Path, rows: list[Any]) -> None:
+    if len(rows) > MOST_POINTS:
+        raise RegistrationError(f"{path}: holds more than {MOST_POINTS:,} points: thin them out")
 
 
 def _numbers(path: Path, line: int, cells: list[str]) -> list[float]:
@@ -92,24 +146,22 @@ def _numbers(path: Path, line: int, cells: list[str]) -> list[float]:
         raise RegistrationError(f"{path}: line {line}: needs three numbers in mm") from None
 
 
-def _json_rows(path: Path, text: str) -> list[_Row]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RegistrationError(f"{path}: not a JSON file ({error})") from None
+def _json_rows(path: Path, data: bytes) -> list[_Row]:
+    document = json_document(path, data, RegistrationError)
     if isinstance(document, dict) and "markups" in document:
         return _markup_rows(path, document["markups"])
     if isinstance(document, dict) and "points" in document:
         document = document["points"]
     if isinstance(document, dict):
-        return [(name, _place(path, name, value)) for name, value in document.items()]
+        named = [(_name(path, name), value) for name, value in document.items()]
+        return [(name, _place(path, name, value)) for name, value in named]
     if not isinstance(document, list):
         raise RegistrationError(f"{path}: give a list of points, or names with points")
     rows = []
     for number, value in enumerate(document, start=1):
         name, place = "", value
         if isinstance(value, dict):
-            name, place = str(value.get("name", "")), value.get("position")
+            name, place = _name(path, value.get("name")), value.get("position")
         rows.append((name, _place(path, name or f"point {number}", place)))
     return rows
 
@@ -135,7 +187,7 @@ def _markup_rows(path: Path, markups: Any) -> list[_Row]:
             if point.get("positionStatus", "defined") != "defined":
                 continue
             position = np.array(_place(path, f"{place}.position", point.get("position")))
-            rows.append((str(point.get("label", "")), (turn @ position).tolist()))
+            rows.append((_name(path, point.get("label")), (turn @ position).tolist()))
     return rows
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import gamma
 
-from ir_nav.geometry import FloatArray
+from ir_nav.geometry import FloatArray, read_only
 from ir_nav.geometry.anisotropic_fit import motion_jacobian
 from ir_nav.registration.registration import Registration
 
@@ -35,6 +36,28 @@ def motion_covariance(
     scale = np.repeat([1.0, np.degrees(1.0)], 3)
     covariance: FloatArray = (inverse @ middle @ inverse) * np.outer(scale, scale)
     return (covariance + covariance.T) / 2.0
+
+
+def expected_residuals_mm(
+    points_ct_mm: ArrayLike, covariances_ct_mm2: ArrayLike, chance: float
+) -> FloatArray:
+    """(n,) mm: the residual that a weighted fit leaves at each point with this chance at most,
+    where the points' errors have these covariances (n, 3, 3) in CT axes.
+
+    A residual's covariance is the point's own less that of the fit at the point (weighted least
+    squares). Its squared length is taken for gamma distributed with its own mean and variance
+    (Satterthwaite 1946, Biometrics Bulletin 2), exact where all directions are alike.
+    """
+    points = np.asarray(points_ct_mm, dtype=np.float64)
+    errors = np.asarray(covariances_ct_mm2, dtype=np.float64)
+    jacobian = motion_jacobian(points, points.mean(axis=0))
+    weighted = np.linalg.solve(errors, jacobian)
+    motion = np.linalg.inv(np.einsum("nij,nik->jk", jacobian, weighted))
+    left = errors - jacobian @ motion @ np.swapaxes(jacobian, 1, 2)
+    mean = np.trace(left, axis1=1, axis2=2)
+    variance = 2.0 * np.einsum("nij,nij->n", left, left)
+    squares = gamma.ppf(1.0 - chance, mean**2 / variance, scale=variance / mean)
+    return read_only(np.sqrt(squares))
 
 
 def tre_map_mm(found: Registration, points_ct_mm: ArrayLike) -> FloatArray:

@@ -74,7 +74,8 @@ class SheetContent:
     """What a sheet shows.
 
     findings: measured by whoever planned. checklist: of the protocol. target: drawn as outline.
-    aimed_at: what the plan is aimed at, as in Aim.words; the plan's structure by default.
+    aimed_at: what the plan is aimed at, as in Aim.words; the plan's structure by default. carm: the
+    C-arm's views along the path, in words.
     """
 
     plan: Plan
@@ -84,6 +85,7 @@ class SheetContent:
     target: TargetMask | None = None
     window: Window = STANDARD
     aimed_at: str = ""
+    carm: str = ""
 
 
 def write_plan_sheet(content: SheetContent, path: Path, paper: Paper = Paper.A4) -> None:
@@ -128,7 +130,7 @@ def _story(content: SheetContent, width: float) -> list[Any]:
         Paragraph("Entry, tip and aim", HEAD),
         _table(place_rows(plan, content.volume), width, 4),
         Paragraph("Gantry and table", HEAD),
-        _table(table_rows(plan.path), width, 2),
+        _table(table_rows(plan.path, content.carm), width, 2),
         KeepTogether(
             [
                 Paragraph("Instrument", HEAD),

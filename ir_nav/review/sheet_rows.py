@@ -143,8 +143,8 @@ def _slice_words(volume: Volume, point_ct_mm: FloatArray) -> str:
     return f"{number} of {count}"
 
 
-def table_rows(path: PlannedPath) -> Rows:
-    """How to set patient, table and gantry."""
+def table_rows(path: PlannedPath, carm: str = "") -> Rows:
+    """How to set patient, table and gantry; and the C-arm, where its views are given."""
     across, up, along = path.target_ct_mm - path.entry_ct_mm
     return [
         ["Step", "Setting"],
@@ -156,6 +156,7 @@ def table_rows(path: PlannedPath) -> Rows:
             f"{abs(along):.0f} mm to the {'head' if along > 0 else 'feet'}",
         ],
         ["Gantry", gantry_words(path.direction_ct)],
+        *([["C-arm", carm]] if carm else []),
     ]
 
 

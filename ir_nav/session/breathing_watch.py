@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ir_nav.geometry import GeometryError
@@ -14,16 +16,18 @@ WATCHED_S = 12.0
 
 
 class BreathingWatch:
-    """model: None until the reference was watched for WATCHED_S."""
+    """model: what was learned of the breath, None until the reference was watched for WATCHED_S.
+    clock: Unix time, s."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, clock: Callable[[], float], journal: Journal) -> None:
         self.model: BreathingModel | None = None
+        self._clock = clock
         self._journal = journal
         self._from_s = 0.0
 
-    def begin(self, now_s: float) -> None:
+    def begin(self) -> None:
         """Forget what was learned and watch anew."""
-        self.model, self._from_s = None, now_s
+        self.model, self._from_s = None, self._clock()
 
     def watch(self, streams: Streams | None, now_s: float) -> None:
         """Learn it once enough was seen; at each tick."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ir_nav.geometry import FloatArray, angle_between_deg, read_only
 from ir_nav.imaging import BoolArray, LabelMap, Volume, read_labels, read_volume
@@ -23,6 +24,7 @@ from ir_nav.planning import (
 )
 from ir_nav.planning.skin import Skin, find_skin
 from ir_nav.progress import Progress
+from ir_nav.session.errors import SessionError
 from ir_nav.session.keep_out import Dabs, kept_out
 from ir_nav.session.room import CaseEntry, Room
 from ir_nav.session.touching import Fiducial
@@ -38,6 +40,24 @@ class Case:
     volume: Volume | None = None
     labels: LabelMap | None = None
     fiducials: tuple[Fiducial, ...] = ()
+
+    def require_volume(self) -> Volume:
+        """The CT; SessionError while none is open."""
+        if self.volume is None:
+            raise SessionError("open a CT first")
+        return self.volume
+
+    def require_inside(self, point_ct_mm: ArrayLike, name: str) -> FloatArray:
+        """A point (3,) in `ct`, mm, read-only; SessionError, with the point's name, where it is
+        none or lies outside the CT."""
+        volume = self.require_volume()
+        point = read_only(point_ct_mm)
+        low, high = volume.bounds_mm
+        if point.shape != (3,) or not np.isfinite(point).all():
+            raise SessionError(f"the {name} needs three numbers in mm (LPS)")
+        if (point < low).any() or (point > high).any():
+            raise SessionError(f"the {name} lies outside the CT")
+        return point
 
 
 @dataclass(frozen=True, slots=True, eq=False)

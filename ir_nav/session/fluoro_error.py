@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ir_nav.geometry import FloatArray, rigid_inverse
-from ir_nav.registration.fluoro.outcome import NORMAL_95, FluoroRegistration
+from ir_nav.registration.fluoro.outcome import DEPTH_WANTED_MM, NORMAL_95, FluoroRegistration
+from ir_nav.session.error_budget import DEEP_OVER_SKIN
 from ir_nav.session.fluoro_views import TakenView
-from ir_nav.session.navigation import DEEP_OVER_SKIN
 
 
 def with_room_error(found: FluoroRegistration, views: tuple[TakenView, ...]) -> FluoroRegistration:
@@ -28,7 +28,12 @@ def with_room_error(found: FluoroRegistration, views: tuple[TakenView, ...]) -> 
     ray = ray / np.linalg.norm(ray)
     depth = float(np.hypot(found.depth_95_mm, NORMAL_95 * np.sqrt(ray @ added @ ray)))
     registration = replace(found.registration, covariance=covariance)
-    return replace(found, registration=registration, depth_95_mm=depth)
+    return replace(
+        found,
+        registration=registration,
+        depth_95_mm=depth,
+        second_view_wanted=depth > DEPTH_WANTED_MM,
+    )
 
 
 def room_covariance_mm2(views: tuple[TakenView, ...], ct_from_reference: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from ir_nav.planning import Plan
 from ir_nav.progress import Progress
 from ir_nav.recording import EventKind
 from ir_nav.registration import Registration
+from ir_nav.registration.fluoro.carm_angles import CArmReach, PatientPosition
 from ir_nav.registration.fluoro.outcome import FluoroRegistration
 from ir_nav.registration.fluoro.registration import Spread, fluoro_attenuations, register_fluoro
 from ir_nav.session.errors import SessionError
@@ -27,7 +28,7 @@ from ir_nav.session.fluoro_views import (
 )
 from ir_nav.session.measured import AtHand
 from ir_nav.session.registering import Registering
-from ir_nav.session.room import FluoroEntry
+from ir_nav.session.room import FluoroEntry, ReachEntry
 from ir_nav.session.streams import Streams
 
 MOST_VIEWS = 4
@@ -69,6 +70,7 @@ class FluoroRegistering:
         self.following = FluoroFollowing(registering, lambda: self.prepared)
         self.views: tuple[TakenView, ...] = ()
         self.found: FluoroRegistration | None = None
+        self._lying: tuple[Volume | None, PatientPosition] | None = None
 
     # --- views ------------------------------------------------------------------------------
 
@@ -126,6 +128,36 @@ class FluoroRegistering:
             return f"Depth is uncertain by ±{depth:.1f} mm: {SECOND}"
         return f"{len(self.views)} views, {widest:.0f}° apart"
 
+    # --- the C-arm --------------------------------------------------------------------------
+
+    @property
+    def position(self) -> PatientPosition:
+        """How the patient lies under the C-arm: on his back, until something else is said of the
+        patient at hand."""
+        if self._lying is None or self._lying[0] is not self._volume():
+            return PatientPosition.HEAD_FIRST_SUPINE
+        return self._lying[1]
+
+    def lie(self, position: PatientPosition) -> None:
+        """Say how the patient lies."""
+        self._lying = self._volume(), position
+
+    @property
+    def reach(self) -> CArmReach:
+        """How far the room's C-arm turns; what is assumed where no room file says it."""
+        stated = self._stated_reach
+        return CArmReach() if stated is None else stated.limits
+
+    @property
+    def reach_known(self) -> bool:
+        """Whether the room file states it."""
+        return self._stated_reach is not None
+
+    @property
+    def _stated_reach(self) -> ReachEntry | None:
+        room = self._at_hand.room()
+        return None if room is None or room.fluoro is None else room.fluoro.reach
+
     # --- registering ------------------------------------------------------------------------
 
     @property
@@ -148,9 +180,8 @@ class FluoroRegistering:
 
     @property
     def start(self) -> Registration | None:
-        """Where a search begins: what is in use, or the landmarks at hand."""
-        fit = self._registering.landmarks.candidate
-        return self._registering.registration or (None if fit is None else fit.registration)
+        """Where a search begins, as `Registering.begin`."""
+        return self._registering.begin
 
     def solution(self) -> Callable[[Progress], FluoroOutcome]:
         """Registering by the views, for a worker's thread; see `conclude`."""
@@ -160,7 +191,9 @@ class FluoroRegistering:
         if not views:
             raise SessionError("take a fluoro view first")
         if start is None:
-            raise SessionError("touch the fiducials first: the search begins at their fit")
+            raise SessionError(
+                "touch the fiducials, or open a saved start in Manual: the search begins there"
+            )
         reference_from_ct = rigid_inverse(start.ct_from_reference.matrix)
         target = None if plan is None else plan.target_ct_mm
         kept, phase = self.prepared, self._phase_words()

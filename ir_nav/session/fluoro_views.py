@@ -22,7 +22,7 @@ from ir_nav.geometry import (
 )
 from ir_nav.guidance import BreathingModel
 from ir_nav.registration.fluoro.view import CArmView, FluoroFrame, Pixels
-from ir_nav.session.navigation import carm_pose
+from ir_nav.session.image_poses import carm_pose
 from ir_nav.session.room import FluoroEntry
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams
@@ -63,7 +63,9 @@ class TakenView:
 
 def newest_view(entry: FluoroEntry, streams: Streams, breath: BreathingModel | None) -> TakenView:
     """The newest frame at whose time C-arm and reference were seen; FrameError when none was."""
-    reason = "no fluoro frame has arrived yet"
+    correction = streams.fluoro_correction
+    refusal = None if correction is None else correction.refusal
+    reason = refusal or "no fluoro frame has arrived yet"
     for sample in streams.fluoro.newest_first():
         try:
             return view_of(entry, streams, sample, breath)

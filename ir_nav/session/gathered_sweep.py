@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ir_nav.geometry import FloatArray, FrameError, apply
 from ir_nav.guidance import BreathingModel
-from ir_nav.registration.ultrasound.register_sweep import GATE
 from ir_nav.registration.ultrasound.sweep import TrackedSweep
+from ir_nav.registration.ultrasound.usable_frames import GATE
 from ir_nav.session.frame_tap import FrameTap, PairedFrame, PosePairing, grey
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams

@@ -11,6 +11,8 @@ from typing import Any
 from platformdirs import user_data_path
 
 from ir_nav.guidance import BreathingModel
+from ir_nav.imaging import Volume
+from ir_nav.planning import Plan, Protocol
 from ir_nav.recording import Event, EventKind, NeedleLog, Shown
 from ir_nav.registration import Registration
 from ir_nav.session.collection import Collection, ToolCalibration
@@ -49,6 +51,19 @@ class Journal:
     def note(self, kind: EventKind, text: str, **data: Any) -> None:
         if self.log is not None:
             self.log.event(Event(self._clock(), kind, text, data))
+
+    def ct_opened(self, volume: Volume) -> None:
+        self.note(EventKind.CASE, "CT opened", ct_identity=volume.identity)
+
+    def plan(self, plan: Plan | None) -> None:
+        """None: the approval was taken back."""
+        if plan is None:
+            self.note(EventKind.NOTE, "approval of the path taken back")
+        else:
+            self.note(EventKind.PLAN, plan.name, **plan.model_dump(mode="json"))
+
+    def protocol(self, protocol: Protocol) -> None:
+        self.note(EventKind.NOTE, f"protocol: {protocol.name}")
 
     def device_changed(self, name: str, connected: bool, words: str) -> None:
         self.note(EventKind.DEVICE, f"{name} {words}", device=name, connected=connected)

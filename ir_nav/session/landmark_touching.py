@@ -11,6 +11,7 @@ from ir_nav.registration import LandmarkFit, RegistrationError, register_landmar
 from ir_nav.registration.matching import match_points
 from ir_nav.session.errors import SessionError
 from ir_nav.session.resting import Touch, Track
+from ir_nav.session.touch_errors import NO_ERRORS, TouchErrors, touch_covariances_mm2
 from ir_nav.session.touching import Fiducial, Hindrance, Touching, no_track
 
 LEAST = 3
@@ -32,7 +33,8 @@ class LandmarkTouching(Touching):
 
     candidate: None for too few points. excluded: names of fiducials that do not count.
     any_order: what was touched is matched to the fiducials; matched: number of the touch for
-    each fiducial that has one. on_no_fit is told why points were not fitted.
+    each fiducial that has one. on_no_fit is told why points were not fitted. errors: what every
+    touch shares.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class LandmarkTouching(Touching):
         *,
         any_order: bool = False,
         hindrance: Hindrance = _unhindered,
+        errors: TouchErrors = NO_ERRORS,
     ) -> None:
         self.fiducials = fiducials
+        self._errors = errors
         self.any_order = any_order
         self.candidate: LandmarkFit | None = None
         self.excluded: frozenset[str] = frozenset()
@@ -103,23 +107,28 @@ class LandmarkTouching(Touching):
         return None if self.any_order else super()._doubt(touch)
 
     def _fit(self, now_s: float) -> None:
-        numbers, touched = self._touched()
         self.candidate = None
         try:
             self.matched = self._match()
             kept = [one for one in self.matched if self.fiducials[one].name not in self.excluded]
-            if len(kept) < LEAST:
-                return
-            places = dict(zip(numbers, touched, strict=True))
-            self.candidate = register_landmarks(
-                tuple(self.fiducials[index].name for index in kept),
-                [self.fiducials[index].ct_mm for index in kept],
-                [places[self.matched[index]] for index in kept],
-                now_s,
-            )
+            if len(kept) >= LEAST:
+                self.candidate = self._fitted(kept, now_s)
         except (GeometryError, RegistrationError) as error:
             self.doubt = f"No fit: {error}"
             self._on_no_fit(str(error))
+
+    def _fitted(self, kept: list[int], now_s: float) -> LandmarkFit:
+        """By the fiducials of these numbers."""
+        in_ct = np.array([self.fiducials[index].ct_mm for index in kept])
+        taken = [self.touches[self.matched[index]] for index in kept]
+        touches = [touch for touch in taken if touch is not None]
+        return register_landmarks(
+            tuple(self.fiducials[index].name for index in kept),
+            in_ct,
+            [touch.reference_mm for touch in touches],
+            now_s,
+            errors_reference_mm2=touch_covariances_mm2(touches, in_ct, self._errors),
+        )
 
     def _match(self) -> dict[int, int]:
         """Number of the touch of each fiducial; RegistrationError when the order is free and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +16,10 @@ from ir_nav.registration import Registration
 from ir_nav.registration.manual import Nudge, moved_registration
 from ir_nav.session.errors import SessionError
 from ir_nav.session.registering import Registering
+from ir_nav.session.saved_start import saved_start
 
-NO_START = "register first, by landmarks or a sweep: a hand corrects what is nearly right"
+NO_START = "register first, or open a saved start: a hand corrects what is nearly right"
+STILL_START = "a start from a file guides nothing: register from here by fluoro or surface"
 MOST_STEPS = 500
 
 
@@ -45,8 +48,22 @@ class Nudging:
 
     @property
     def start(self) -> Registration | None:
-        """The registration in use, that the CT is moved from."""
-        return self._registering.registration
+        """What the CT is moved from: the registration in use, else a start from a file."""
+        return self._registering.registration or self._registering.saved
+
+    @property
+    def guides(self) -> bool:
+        """Whether guidance goes by what the CT is moved from."""
+        return self._registering.registration is not None
+
+    def open_start(self, path: Path) -> None:
+        """Begin at a start in a file, see `saved_start`; SessionError while guidance goes by a
+        registration, or without a CT."""
+        if self._registering.registration is not None:
+            raise SessionError("guidance goes by a registration: that is where the hand begins")
+        if self._volume() is None:
+            raise SessionError("open a CT first")
+        self._registering.begin_from(saved_start(path, self._pivot(), self._clock()))
 
     @property
     def nudge(self) -> Nudge:
@@ -107,6 +124,8 @@ class Nudging:
     def accept(self, *, confirmed: bool = False) -> Registration:
         """Make it what guidance goes by; refuses as Registering.take."""
         self._follow()
+        if not self.guides and self.start is not None:
+            raise SessionError(STILL_START)
         if self.found is None:
             raise SessionError("move the CT first: it lies where it was registered")
         found = replace(self.found, created_s=self._clock())
@@ -127,6 +146,9 @@ class Nudging:
             now_s = self._clock()
             seconds = max(now_s - self._began_s, 0.0)
             self.found = moved_registration(start, nudge, len(self._before), seconds, now_s)
+        if start is self._registering.saved:
+            # The searches begin where the hand has put it.
+            self._registering.moved = self.found
 
     def _follow(self) -> None:
         """Begin anew where another registration came into use; turn about the pivot of now."""

@@ -16,9 +16,9 @@ from ir_nav.session.accepted import Accepted, age_words, require_kept
 from ir_nav.session.errors import SessionError
 from ir_nav.session.landmark_touching import LandmarkTouching
 from ir_nav.session.measured import AtHand
-from ir_nav.session.navigation import absence
 from ir_nav.session.resting import recent, rested_at
 from ir_nav.session.state import Role
+from ir_nav.session.touch_errors import NO_ERRORS, TouchErrors
 from ir_nav.session.touching import Fiducial
 
 MOVED = "the reference was moved against the patient"
@@ -28,9 +28,10 @@ class Registering:
     """Use it from the session's thread. landmarks: idle until touching starts. registration:
     what guidance goes by, or None. history: every registration accepted on this CT, oldest first.
     expired: why guidance goes by none any more, or None. disturbed_s: when the reference was last
-    found, or said, to have moved, Unix time.
+    found, or said, to have moved, Unix time. saved: a start from a file; moved: the same where a
+    hand has put it since, or None. Neither guides.
 
-    fiducials, plan, rules: those of now.
+    fiducials, plan, rules, errors: those of now; errors are what every touch shares.
     """
 
     def __init__(
@@ -39,17 +40,32 @@ class Registering:
         fiducials: Callable[[], tuple[Fiducial, ...]],
         plan: Callable[[], Plan | None],
         rules: Callable[[], RegistrationRules] = RegistrationRules,
+        errors: Callable[[], TouchErrors] = lambda: NO_ERRORS,
     ) -> None:
         self._at_hand = at_hand
         self._fiducials = fiducials
         self._plan = plan
         self._rules = rules
+        self._errors = errors
         self.landmarks = LandmarkTouching()
         self.registration: Registration | None = None
         self.history: tuple[Accepted, ...] = ()
         self.expired: str | None = None
         # What was seen against the reference before this holds no more.
         self.disturbed_s = float("-inf")
+        self.saved: Registration | None = None
+        self.moved: Registration | None = None
+
+    @property
+    def begin(self) -> Registration | None:
+        """Where a search begins: what is in use, the landmarks at hand, or a start from a file."""
+        fit = self.landmarks.candidate
+        fitted = None if fit is None else fit.registration
+        return self.registration or fitted or self.moved or self.saved
+
+    def begin_from(self, saved: Registration) -> None:
+        """Begin searches and the hand there while guidance goes by no registration."""
+        self.saved, self.moved = saved, None
 
     @property
     def rules(self) -> RegistrationRules:
@@ -59,12 +75,12 @@ class Registering:
     def start(self, any_order: bool = False) -> None:
         """Begin touching the fiducials, in their order or in any."""
         at_hand, fiducials = self._at_hand, self._fiducials()
-        at_hand.require_streams()
+        at_hand.require_tools(Role.STYLUS, Role.REFERENCE)
         if len(fiducials) < 3:
             raise SessionError("name at least three fiducials on the CT first")
         missing = at_hand.stylus_missing()
         if missing is not None:
-            raise SessionError(f"the stylus is not calibrated: {missing}")
+            raise SessionError(f"the stylus is not calibrated: in Set up, {missing}")
         self.registration = None
         self.landmarks = LandmarkTouching(
             fiducials,
@@ -73,6 +89,7 @@ class Registering:
             at_hand.journal.no_fit,
             any_order=any_order,
             hindrance=self.hindrance,
+            errors=self._errors(),
         )
 
     def hindrance(self, now_s: float) -> str | None:
@@ -80,15 +97,17 @@ class Registering:
         streams = self._at_hand.streams()
         if streams is None:
             return "connect the devices first"
+        roles = (Role.STYLUS, Role.REFERENCE)
+        absent = next((role for role in roles if role not in streams.poses), None)
+        if absent is not None:
+            return f"this room has no {absent}"
         missing = self._at_hand.stylus_missing()
         if missing is not None:
-            return f"the stylus is not calibrated: {missing}"
-        for role in (Role.STYLUS, Role.REFERENCE):
-            if role not in streams.poses:
-                return f"this room has no {role}"
+            return f"the stylus is not calibrated: in Set up, {missing}"
+        for role in roles:
             status = streams.tool_status(role, streams.poses[role].latest(), now_s)
             if not status.usable:
-                return f"{absence(status)}: no point is taken until it is seen"
+                return f"{status.absence}: no point is taken until it is seen"
         return None
 
     def capture(self) -> None:
@@ -266,6 +285,7 @@ class Registering:
     def forget(self) -> None:
         """Drop the touched points, the registration and those before it."""
         self.landmarks, self.registration = LandmarkTouching(), None
+        self.saved = self.moved = None
         self.history, self.expired = (), None
 
     def _expire(self, reason: str, *, every: bool = False) -> None:
@@ -273,6 +293,7 @@ class Registering:
         was = self.registration
         if every:
             self.disturbed_s = self._at_hand.clock()
+            self.saved = self.moved = None
         self.history = tuple(
             one.ended(reason) if every or one.registration is was else one for one in self.history
         )

@@ -33,11 +33,22 @@ LATEST_POSE_S = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Touch:
-    """A touched point: tip (3,) in `reference`, mm, mean over a dwell; spread_mm rms."""
+    """A touched point: tip (3,) in `reference`, mm, mean over a dwell; spread_mm rms.
+    covariance_mm2: (3, 3) of the tip over the dwell, in `reference`; None where only its spread
+    is known."""
 
     reference_mm: FloatArray
     spread_mm: float
     time_s: float
+    covariance_mm2: FloatArray | None = None
+
+    @property
+    def scatter_mm2(self) -> FloatArray:
+        """(3, 3) of the tip over the dwell, in `reference`; alike in all directions where only
+        the spread is known."""
+        if self.covariance_mm2 is not None:
+            return self.covariance_mm2
+        return read_only(self.spread_mm**2 / 3.0 * np.eye(3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,14 +79,16 @@ NO_TRACK = TipTrack(read_only(np.zeros((0, 4, 4))), read_only(np.zeros(0)))
 Track = Callable[[float], TipTrack]
 
 
-def stylus_track(streams: Streams, stylus_from_tip: FloatArray, since_s: float) -> TipTrack:
-    """The stylus since a time.
+def stylus_track(
+    streams: Streams, stylus_from_tip: FloatArray, since_s: float, role: Role = Role.STYLUS
+) -> TipTrack:
+    """The stylus, or another tool with a tip, since a time.
 
     Each pose is taken with the reference's pose at the same instant; instants without either
     are left out.
     """
     poses, times = [], []
-    for sample in streams.poses[Role.STYLUS].since(since_s):
+    for sample in streams.poses[role].since(since_s):
         if sample.matrix is None:
             continue
         try:
@@ -123,8 +136,10 @@ def is_whole(times_s: FloatArray) -> bool:
 def mean_touch(tips_reference_mm: FloatArray, times_s: FloatArray) -> Touch:
     """The mean of tip positions (n, 3), taken when the last of them arrived."""
     mean = tips_reference_mm.mean(axis=0)
-    spread = float(np.sqrt(np.mean(np.sum((tips_reference_mm - mean) ** 2, axis=1))))
-    return Touch(read_only(mean), spread, float(times_s[-1]))
+    off = tips_reference_mm - mean
+    covariance = off.T @ off / len(off)
+    spread = float(np.sqrt(np.trace(covariance)))
+    return Touch(read_only(mean), spread, float(times_s[-1]), read_only(covariance))
 
 
 def dwell_until(track: TipTrack, end_s: float) -> TipTrack:

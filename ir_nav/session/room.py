@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationInfo, model_validator
 
 from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigidity_fault
+from ir_nav.registration.errors import RegistrationError
+from ir_nav.registration.fluoro.carm_angles import CArmReach
 from ir_nav.session.device_entries import (
     KINDS,
     DeviceEntry,
@@ -20,10 +22,12 @@ from ir_nav.session.device_entries import (
     Name,
     Pixels,
     PortNumber,
+    RequiredFile,
     Strict,
     image_fault,
     pose_fault,
 )
+from ir_nav.session.fluoro_correction import distortion_of
 from ir_nav.session.state import Role, Source
 
 Row = tuple[float, float, float, float]
@@ -79,9 +83,29 @@ class UltrasoundEntry(Strict):
         return self
 
 
+_ASSUMED = CArmReach()
+SideDeg = Annotated[float, Field(ge=0.0, le=180.0)]
+EndDeg = Annotated[float, Field(ge=0.0, le=90.0)]
+
+
+class ReachEntry(Strict):
+    """How far the C-arm turns about a patient who lies head first on his back."""
+
+    rao_deg: SideDeg = _ASSUMED.rao_deg
+    lao_deg: SideDeg = _ASSUMED.lao_deg
+    caudal_deg: EndDeg = _ASSUMED.caudal_deg
+    cranial_deg: EndDeg = _ASSUMED.cranial_deg
+
+    @property
+    def limits(self) -> CArmReach:
+        return CArmReach(self.rao_deg, self.lao_deg, self.caudal_deg, self.cranial_deg)
+
+
 class FluoroEntry(Strict):
     """Fluoro images and the C-arm. tracker_from_carm: 4x4, where the focal spot is, mm; None where
-    a tool with the role `carm` reports it."""
+    a tool with the role `carm` reports it. distortion: file of `ir-nav carm distortion`, by which
+    frames are corrected as they come; None where the detector is flat or its source corrects them.
+    reach: None where it is not known, and assumed."""
 
     device: str
     image: Name
@@ -90,6 +114,8 @@ class FluoroEntry(Strict):
     size_px: tuple[Pixels, Pixels]
     principal_px: tuple[FiniteFloat, FiniteFloat]
     tracker_from_carm: Matrix | None = None
+    distortion: RequiredFile | None = None
+    reach: ReachEntry | None = None
 
     @property
     def geometry(self) -> CArmGeometry:
@@ -101,6 +127,17 @@ class FluoroEntry(Strict):
             return self
         if fault := rigidity_fault(np.array(self.tracker_from_carm, dtype=np.float64)):
             raise ValueError(f"tracker_from_carm: {fault}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_corrected_at_its_size(self, info: ValidationInfo) -> FluoroEntry:
+        # Where no file is looked for, this one is not read either.
+        if self.distortion is None or (info.context or {}).get("folder") is None:
+            return self
+        try:
+            distortion_of(self.distortion, self.size_px)
+        except RegistrationError as error:
+            raise ValueError(f"distortion: {error}") from None
         return self
 
 

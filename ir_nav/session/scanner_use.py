@@ -19,3 +19,6 @@ class ScannerUse:
     probe_from_image: FloatArray | None = None
     tracker_lag_s: float = 0.0
     reason: str | None = None
+
+
+AS_IN_ROOM = ScannerUse()

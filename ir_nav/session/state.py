@@ -68,6 +68,14 @@ class ToolStatus:
     def usable(self) -> bool:
         return self.state in (ToolState.OK, ToolState.UNKNOWN)
 
+    @property
+    def absence(self) -> str:
+        """Its state in words: "needle out of view 0.4 s"."""
+        words = f"{self.name.lower()} {self.state.value}"
+        if self.age_s is not None and self.state is not ToolState.NEVER:
+            words += f" {self.age_s:.1f} s"
+        return words
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TipState:

@@ -31,10 +31,8 @@ def refusal(step: Step, session: Session) -> Refusal | None:
         if session.case.volume is None:
             return Refusal("no CT is open", "Open a CT in Patient")
         if session.connection.streams is None:
+            # What is not calibrated hinders only the ways of registering that need it.
             return Refusal("no device is connected", "Open a room file and connect in Set up")
-        missing = session.tools.stylus.missing()
-        if missing is not None:
-            return Refusal("the stylus is not calibrated", f"In Set up: {missing}")
     if step is Step.GUIDE:
         return _guide_refusal(session)
     return None
@@ -53,7 +51,7 @@ def _plan_refusal(session: Session) -> Refusal | None:
 
 
 def _guide_refusal(session: Session) -> Refusal | None:
-    if session.plan is None:
+    if session.planning.plan is None:
         return Refusal("no path is approved", "Approve a path in Plan")
     if session.plan_watch.withdrawn is not None:
         return Refusal(
@@ -65,7 +63,7 @@ def _guide_refusal(session: Session) -> Refusal | None:
     if missing is not None:
         return Refusal("the needle is not calibrated", f"In Set up: {missing}")
     if session.registering.registration is None:
-        return Refusal("the CT is not registered", "Touch the fiducials in Register and accept")
+        return Refusal("the CT is not registered", "Register it in Register and accept")
     return None
 
 
@@ -73,18 +71,31 @@ def done(step: Step, session: Session) -> bool:
     """Whether a step has given what the next ones need."""
     return {
         Step.PATIENT: session.case.volume is not None,
-        Step.PLAN: session.plan is not None and session.plan_watch.withdrawn is None,
-        Step.SET_UP: session.tools.needle.tool_from_tip is not None
-        and session.tools.stylus.tool_from_tip is not None,
+        Step.PLAN: session.planning.plan is not None and session.plan_watch.withdrawn is None,
+        Step.SET_UP: session.tools.needle.tool_from_tip is not None and _finds_patient(session),
         Step.REGISTER: session.registering.registration is not None,
         Step.GUIDE: session.marked,
         Step.REVIEW: False,
     }[step]
 
 
+def _finds_patient(session: Session) -> bool:
+    """Whether something that registers the CT is known: stylus, probe or C-arm."""
+    room, scanner = session.connection.room, session.scanner.use
+    if session.tools.stylus.tool_from_tip is not None:
+        return True
+    if room is None or session.connection.streams is None:
+        return False
+    entry = room.ultrasound
+    calibrated = scanner.probe_from_image is not None or (entry is not None and entry.calibrated)
+    probe = entry is not None and calibrated and scanner.reason is None
+    # A room file states where its C-arm is, or which tool reports it.
+    return probe or room.fluoro is not None
+
+
 def summary(step: Step, session: Session) -> str:
     """In a few words, what a step gave; empty while it gave nothing."""
-    volume, plan = session.case.volume, session.plan
+    volume, plan = session.case.volume, session.planning.plan
     if step is Step.PATIENT and volume is not None:
         return volume.description.study_date or "CT open"
     if step is Step.PLAN and plan is not None:

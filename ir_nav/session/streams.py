@@ -13,6 +13,7 @@ from devices.debounce import SAMPLE_NAME as PEDAL
 from ir_nav.recording import NeedleLog
 from ir_nav.session.device_clock import DeviceClock
 from ir_nav.session.device_entries import KeyboardPedalEntry, PedalEntry, may_smooth
+from ir_nav.session.fluoro_correction import FluoroCorrection, distortion_of
 from ir_nav.session.frame_queue import KEPT_BYTES, FrameQueue
 from ir_nav.session.pedal_presses import PedalPresses
 from ir_nav.session.room import Room
@@ -53,6 +54,11 @@ class ImageBuffer:
         follower = self.follower
         if follower is not None:
             follower(frame)
+
+    def clear(self) -> None:
+        """Forget the frames: they no longer show what there is to see."""
+        with self._lock:
+            self._frames.clear()
 
     def newest_first(self) -> tuple[ImageSample, ...]:
         with self._lock:
@@ -98,6 +104,11 @@ class Streams:
         self.pedal = PedalPresses() if pedals else None
         self._ultrasound_name = room.ultrasound.image if room.ultrasound else None
         self._fluoro_name = room.fluoro.image if room.fluoro else None
+        # None: the detector is flat, or its source corrects the frames.
+        self.fluoro_correction: FluoroCorrection | None = None
+        if room.fluoro and room.fluoro.distortion:
+            distortion = distortion_of(room.fluoro.distortion, room.fluoro.size_px)
+            self.fluoro_correction = FluoroCorrection(distortion)
         self.log: NeedleLog | None = None
         # (stream, name, device, role) of what the room file names, poses first.
         self._listed: list[tuple[str, str, str, Role | None]] = [
@@ -136,9 +147,17 @@ class Streams:
                 self.ultrasound.push(frame)
                 self.swept.put(frame)
             elif sample.name == self._fluoro_name:
-                self.fluoro.push(self._timed(sample))
+                self._take_fluoro(self._timed(sample))
         elif self.pedal is not None and isinstance(sample, TextSample) and sample.name == PEDAL:
             self.pedal.turn(sample)
+
+    def _take_fluoro(self, frame: ImageSample) -> None:
+        correction = self.fluoro_correction
+        straight = frame if correction is None else correction.corrected(frame)
+        if straight is None:
+            self.fluoro.clear()
+        else:
+            self.fluoro.push(straight)
 
     def quality(self, now_s: float) -> tuple[StreamReport, ...]:
         """Each stream's last seconds up to `now_s` (Unix time), tools first. Costs about 0.1 ms

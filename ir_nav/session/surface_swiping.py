@@ -131,9 +131,8 @@ class SurfaceSwiping:
 
     @property
     def start(self) -> Registration | None:
-        """Where a search begins: what is in use, or the landmarks at hand; None tries all."""
-        fit = self._registering.landmarks.candidate
-        return self._registering.registration or (None if fit is None else fit.registration)
+        """Where a search begins, as `Registering.begin`; None tries all."""
+        return self._registering.begin
 
     @property
     def prepared(self) -> PreparedSurface | None:

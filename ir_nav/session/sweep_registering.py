@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,55 +14,24 @@ from ir_nav.planning import Plan
 from ir_nav.progress import Progress
 from ir_nav.recording import EventKind
 from ir_nav.registration import Registration
-from ir_nav.registration.ultrasound.fan import Fan, mm_per_px_of
-from ir_nav.registration.ultrasound.fan_finding import find_fan
-from ir_nav.registration.ultrasound.register_sweep import (
-    UltrasoundRegistration,
-    register_ultrasound,
-)
-from ir_nav.registration.ultrasound.similarity import SweepCt, prepare_ct
+from ir_nav.registration.ultrasound.fan import Fan
+from ir_nav.registration.ultrasound.similarity import SweepCt
 from ir_nav.session.errors import SessionError
 from ir_nav.session.frame_tap import FrameTap, PosePairing
 from ir_nav.session.gathered_sweep import GatheredSweep, breath_level
+from ir_nav.session.image_poses import probe_from_image, reference_from_probe
 from ir_nav.session.measured import AtHand
-from ir_nav.session.navigation import probe_from_image, reference_from_probe
 from ir_nav.session.registering import Registering
 from ir_nav.session.room import UltrasoundEntry
 from ir_nav.session.scanner_use import ScannerUse
 from ir_nav.session.state import Role, UltrasoundState
+from ir_nav.session.sweep_outcome import SweepBy, SweepOutcome, SweepTask, worked_out
 
 LEAST_FRAMES = 8
-PREPARED = 0.3
 NO_START = (
     "a sweep starts from a registration: touch the landmarks and accept, or scroll the CT to the "
     "slice that the live image shows and lock the plane"
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SweepOutcome:
-    """found: may be refused. ct: made ready from volume. fan: of the images. start: (4, 4)
-    ct_from_reference that the search started from. frames, windows: that were gathered."""
-
-    found: UltrasoundRegistration
-    volume: Volume
-    ct: SweepCt
-    fan: Fan
-    start: FloatArray
-    frames: int
-    windows: int
-
-    @property
-    def registration(self) -> Registration:
-        return self.found.registration
-
-    @property
-    def moved_mm(self) -> float:
-        """How far the target, or the middle of the sweep, lies from where the start put it."""
-        about = self.registration.about_ct_mm
-        after = self.registration.ct_from_reference.matrix
-        before = self.start @ rigid_inverse(after) @ np.append(about, 1.0)
-        return float(np.linalg.norm(before[:3] - about))
 
 
 class SweepRegistering:
@@ -152,7 +120,7 @@ class SweepRegistering:
         """Forget the locked plane."""
         self.locked = None
 
-    def solution(self) -> Callable[[Progress], SweepOutcome]:
+    def solution(self, by: SweepBy = SweepBy.IMAGE) -> Callable[[Progress], SweepOutcome]:
         """Working out the sweep, which ends, for a worker's thread: seconds; see `conclude`.
         SessionError where it has too few frames: then it goes on."""
         sweep, volume, plan = self.sweep, self._volume(), self._plan()
@@ -162,35 +130,24 @@ class SweepRegistering:
             raise SessionError(_few(sweep))
         if not sweep.stopped:
             self.stop()
-        tracked, windows, start = sweep.tracked(), sweep.windows, self._start_pose()
-        target = None if plan is None else plan.target_ct_mm
-        made_s, prepared = self._at_hand.clock(), self._prepared
-
-        def work(progress: Progress) -> SweepOutcome:
-            progress(0.0)
-            if prepared is not None and prepared[0] is volume:
-                ct = prepared[1]
-            else:
-                ct = prepare_ct(volume)
-            progress(PREPARED / 2.0)
-            fan = find_fan(list(tracked.images), mm_per_px_of(tracked.reference_from_image[0]))
-            progress(PREPARED)
-            found = register_ultrasound(
-                tracked,
-                ct,
-                fan,
-                start,
-                made_s,
-                target_ct_mm=target,
-                progress=lambda part: progress(PREPARED + (1.0 - PREPARED) * part),
-            )
-            return SweepOutcome(found, volume, ct, fan, start, len(tracked.images), windows)
-
-        return work
+        prepared = self._prepared
+        task = SweepTask(
+            by,
+            sweep.tracked(),
+            sweep.windows,
+            volume,
+            prepared[1] if prepared is not None and prepared[0] is volume else None,
+            self._start_pose(),
+            None if plan is None else np.asarray(plan.target_ct_mm, dtype=np.float64),
+            self._at_hand.clock(),
+        )
+        return lambda progress: worked_out(task, progress)
 
     def conclude(self, outcome: SweepOutcome) -> None:
-        """Keep what was worked out, to be accepted or discarded."""
-        self._prepared, self._fan = (outcome.volume, outcome.ct), outcome.fan
+        """Keep what was worked out, to be accepted, discarded, or worked out by another way."""
+        self._fan = outcome.fan
+        if outcome.ct is not None:
+            self._prepared = (outcome.volume, outcome.ct)
         if outcome.volume is not self._volume():
             raise SessionError("another CT was opened meanwhile: sweep again")
         self.outcome = outcome
@@ -205,6 +162,10 @@ class SweepRegistering:
         taken = self._registering.take(self.outcome.registration, confirmed=confirmed)
         self.outcome, self.sweep, self.locked = None, None, None
         return taken
+
+    def reconsider(self) -> None:
+        """Drop what was found, not the sweep: it can be worked out by another way."""
+        self.outcome = None
 
     def discard(self) -> None:
         """Drop the sweep and what was found by it; nothing else changes."""

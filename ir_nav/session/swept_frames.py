@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from devices.contract import ImageSample
 from ir_nav.geometry import FloatArray
 from ir_nav.session.frame_tap import PairedFrame, PosePairing
-from ir_nav.session.navigation import AS_IN_ROOM, probe_from_image, reference_from_probe
+from ir_nav.session.image_poses import probe_from_image, reference_from_probe
 from ir_nav.session.room import UltrasoundEntry
-from ir_nav.session.scanner_use import ScannerUse
+from ir_nav.session.scanner_use import AS_IN_ROOM, ScannerUse
 from ir_nav.session.streams import Streams
 
 # A page that was away is shown what it missed in portions that leave time to paint.

@@ -80,6 +80,43 @@ def test_a_header_gives_a_geometry_that_the_others_read(
     assert "heads up" in capsys.readouterr().out
 
 
+def test_every_frame_of_a_run_is_written_with_its_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.zeros((5, 30, 40), dtype=np.uint16)
+    pixels[np.arange(5), 7, 3] = np.arange(1, 6)
+    image = _xa(
+        tmp_path / "run.dcm",
+        NumberOfFrames=5,
+        PositionerPrimaryAngleIncrement=[0.0, 10.0, 20.0, 30.0, 40.0],
+        PixelData=pixels.tobytes(),
+    )
+    folder = tmp_path / "run"
+    command = ["carm", "header", str(image), "--each", str(folder)]
+    assert main([*command, "--number", "2", "--step", "2"]) == 0
+    names = sorted(one.name for one in folder.iterdir())
+    assert names == [f"frame-000{n}.{kind}" for n in (2, 4) for kind in ("json", "mha")]
+    for number, angle_deg in ((2, 40.0), (4, 60.0)):
+        view = read_view(folder / f"frame-000{number}.json")
+        beam = view.carm_from_world[2, :3]
+        assert np.degrees(np.arctan2(beam[0], -beam[1])) == pytest.approx(angle_deg)
+        stored = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"frame-000{number}.mha")))
+        assert stored[7, 36] == number  # mirrored
+    shown = capsys.readouterr().out
+    assert "2 of 5" in shown
+    assert "+40.0° to +60.0°" in shown
+    assert main([*command, "--step", "0"]) == 1
+    assert "--step from 1" in capsys.readouterr().err
+    assert main([*command, "--picture", "p.mha"]) == 1
+    assert "--picture is for one frame" in capsys.readouterr().err
+    short = _xa(
+        tmp_path / "short.dcm", NumberOfFrames=5, PositionerPrimaryAngleIncrement=[0.0, 1.0]
+    )
+    assert main(["carm", "header", str(short), "--each", str(tmp_path / "no")]) == 1
+    assert "frame 1: PositionerPrimaryAngleIncrement holds 2 values" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_header_without_distance_names_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,7 +101,7 @@ def test_a_plan_of_another_ct_is_refused_in_the_window_and_guides_nobody(
     open_at_start(window, Opening(ct=mine, plan=foreign))
     settle(app, lambda: "another CT" in window.desk.banner.text)
     assert session.case.volume is not None
-    assert session.plan is None
+    assert session.planning.plan is None
     assert not window.go(Step.GUIDE)
     open_at_start(window, Opening(ct=mine, plan=plan_of(mine, tmp_path / "mine.json")))
-    settle(app, lambda: session.plan is not None)
+    settle(app, lambda: session.planning.plan is not None)

@@ -133,9 +133,9 @@ def session(volume: Volume, labels: LabelMap, path: PlannedPath) -> Iterator[Ses
     """A session with a CT and an approved path."""
     session = Session()
     session.load_case(volume, labels)
-    session.set_target(path.target_ct_mm, "Lesion")
-    session.set_entry(path.entry_ct_mm)
-    session.approve_plan(confirmed=True)
+    session.planning.set_target(path.target_ct_mm, "Lesion")
+    session.planning.set_entry(path.entry_ct_mm)
+    session.approving.approve(confirmed=True)
     yield session
     session.close()
 

@@ -28,7 +28,7 @@ class Planner:
         self.page = page
         self.session.load_case(*case)
         assert window.go(Step.PLAN)
-        self.until(lambda: self.session.ground is not None)
+        self.until(lambda: self.session.planning.ground is not None)
 
     def until(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + 60.0

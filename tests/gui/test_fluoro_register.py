@@ -129,7 +129,7 @@ def test_two_views_are_taken_registered_seen_and_accepted(hand: Hand) -> None:
     assert found is not None
     assert found.method is Method.FLUORO
     assert mtre_mm(found) < 0.5
-    assert "✓ Accepted, fluoro" in hand.words("register_verdict")
+    assert "✓ Accepted, fluoro" in hand.words("register_head")
 
 
 def test_one_view_says_how_deep_it_is_sure_and_discard_keeps_it(hand: Hand) -> None:
@@ -232,23 +232,23 @@ def test_the_plan_is_drawn_where_the_true_c_arm_sees_it(hand: Hand) -> None:
 
 def test_the_views_along_the_path_follow_how_the_patient_lies(hand: Hand) -> None:
     exact = entry_view(ENTRY_CT_MM, FOCUS_CT_MM)
-    assert str(exact.wanted) in hand.words("fact_entry")
-    assert hand.words("fact_entry").startswith("✓")
+    assert str(exact.wanted) in hand.words("fact_entry_view")
+    assert hand.words("fact_entry_view").startswith("✓")
     assert hand.words("fact_progress_1") != hand.words("fact_progress_2")
     lying = hand.page.findChild(QComboBox, "patient_lies")
     assert lying is not None
-    before = hand.words("fact_entry")
+    before = hand.words("fact_entry_view")
     lying.setCurrentIndex(lying.findText("head first, on the left side"))
     hand.show()
-    assert hand.words("fact_entry") != before
+    assert hand.words("fact_entry_view") != before
     lying.setCurrentIndex(0)
     steep = FOCUS_CT_MM + np.array([0.0, -50.0, 100.0])
-    hand.session.set_entry(steep)
-    hand.session.approve_plan("steep", confirmed=True)
+    hand.session.planning.set_entry(steep)
+    hand.session.approving.approve("steep", confirmed=True)
     hand.show()
     view = entry_view(steep, FOCUS_CT_MM)
     words = f"✕ {view.wanted}: nearest {view.nearest}, {view.off_deg:.0f}° off"
-    assert hand.words("fact_entry") == words
+    assert hand.words("fact_entry_view") == words
     assert 10.0 < view.off_deg < 30.0
 
 

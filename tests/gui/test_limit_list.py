@@ -42,15 +42,15 @@ def planned(volume: Volume, *numbers: int, protocol: str = "liver_biopsy") -> Se
         voxels[places[number]] = number
     session = Session()
     session.load_case(volume, LabelMap(voxels, volume.ct_from_voxel, NAMES))
-    session.use_protocol(shipped_protocol(protocol))
-    session.planning.take_ground(prepare(volume, session.case.labels, session.protocol))
-    session.set_target((0.0, 0.0, 0.0))
-    session.set_entry((0.0, -43.0, 0.0))
+    session.planning.use_protocol(shipped_protocol(protocol))
+    session.planning.take_ground(prepare(volume, session.case.labels, session.planning.protocol))
+    session.planning.set_target((0.0, 0.0, 0.0))
+    session.planning.set_entry((0.0, -43.0, 0.0))
     return session
 
 
 def rows_of(session: Session) -> tuple[LimitRow, ...]:
-    return limit_rows(session.findings, session.ground, session.protocol)
+    return limit_rows(session.planning.findings, session.planning.ground, session.planning.protocol)
 
 
 def test_what_was_not_looked_for_is_not_called_kept(volume: Volume) -> None:
@@ -68,7 +68,7 @@ def test_what_was_not_looked_for_is_not_called_kept(volume: Volume) -> None:
     assert limits_state(rows_of(session)) == "4 not checked"
     assert limits_mood(rows_of(session)) == "warn"
     with pytest.raises(UncheckedError) as refused:
-        session.approve_plan()
+        session.approving.approve()
     assert set(refused.value.unchecked) == {"Spinal cord", "Vessel", "Bowel (gas only)", "Organ"}
 
 
@@ -84,7 +84,7 @@ def test_a_label_of_the_organ_and_the_lobes_makes_it_measured(volume: Volume) ->
 
 def test_one_row_for_each_kind_and_the_worst_names_it(volume: Volume) -> None:
     session = planned(volume, 1, 2, 5)
-    session.set_target((0.0, 0.0, 0.0))
+    session.planning.set_target((0.0, 0.0, 0.0))
     rows = rows_of(session)
     bone = [row for row in rows if row.name.startswith("Bone")]
     assert [row.verdict for row in bone] == ["NOT KEPT"]
@@ -100,19 +100,19 @@ def test_labels_of_one_rule_that_are_all_crossed_are_said_once(volume: Volume) -
     names = {1: "lung_upper_lobe_right", 2: "lung_lower_lobe_right"}
     session = Session()
     session.load_case(volume, LabelMap(voxels, volume.ct_from_voxel, names))
-    session.planning.take_ground(prepare(volume, session.case.labels, session.protocol))
-    session.set_target((0.0, 0.0, 0.0))
-    session.set_entry((0.0, -43.0, 0.0))
+    session.planning.take_ground(prepare(volume, session.case.labels, session.planning.protocol))
+    session.planning.set_target((0.0, 0.0, 0.0))
+    session.planning.set_entry((0.0, -43.0, 0.0))
     lungs = [row for row in rows_of(session) if row.name.startswith("Lung")]
     assert [(row.name, row.value) for row in lungs] == [("Lung: Right lung", "crossed")]
     with pytest.raises(SessionError, match=r"Right lung: crossed; Pleura crossed"):
-        session.approve_plan()
+        session.approving.approve()
 
 
 def test_a_forbidden_structure_is_named_as_such(volume: Volume) -> None:
     session = planned(volume, 5, protocol="lung_biopsy")
     with pytest.raises(SessionError, match="it goes through the liver, which Lung biopsy forbids"):
-        session.approve_plan(confirmed=True)
+        session.approving.approve(confirmed=True)
 
 
 def test_kept_rows_fold_away_and_a_narrow_list_takes_two_lines(app: QApplication) -> None:

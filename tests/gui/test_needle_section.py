@@ -15,22 +15,24 @@ from tests.session.test_planning import FREE, labels
 def approved(planner: Planner, protocol: str = "Liver biopsy") -> Session:
     session = planner.session
     planner.choose("protocol", protocol)
-    planner.until(lambda: session.ground is not None)
-    session.set_target((0.0, 0.0, 0.0), "Aorta")
-    session.set_entry(FREE)
+    planner.until(lambda: session.planning.ground is not None)
+    session.planning.set_target((0.0, 0.0, 0.0), "Aorta")
+    session.planning.set_entry(FREE)
     planner.settle()
     planner.click("approve_plan")
-    assert session.plan is not None
+    assert session.planning.plan is not None
     planner.click("section_needle")
     return session
 
 
 def use(planner: Planner, device: str) -> None:
     session = planner.session
-    assert session.plan is not None
+    assert session.planning.plan is not None
     chosen = next(one for one in all_devices() if one.id == device)
-    length_mm = float(np.linalg.norm(session.plan.aim_ct_mm - session.plan.path.entry_ct_mm))
-    session.use_instrument(instrument_of(chosen, length_mm))
+    length_mm = float(
+        np.linalg.norm(session.planning.plan.aim_ct_mm - session.planning.plan.path.entry_ct_mm)
+    )
+    session.approving.use_instrument(instrument_of(chosen, length_mm))
     planner.settle()
 
 
@@ -60,7 +62,7 @@ def test_the_sample_is_drawn_and_the_two_lengths_are_explained(planner: Planner)
     before = picture(planner, view)
     use(planner, "core-18g-22mm")
     after = picture(planner, view)
-    plan = session.plan
+    plan = session.planning.plan
     assert plan is not None
     path = plan.path
     # Throw 22, notch 19, point 3 mm: the tip rests 9.5 mm before the aim, fired it is 12.5 past.
@@ -87,7 +89,7 @@ def test_zones_are_drawn_in_slices_and_in_3d(planner: Planner) -> None:
     assert rim is not None
     seen = [view.to_view(place) for place in rim[::15]]
     assert all(changed_at(before, after, place) for place in seen)
-    assert session.plan is not None
+    assert session.planning.plan is not None
     assert "past the aim" in planner.words("instrument_depth")
     assert "beyond the tip" in planner.words("instrument_depth")
 
@@ -98,7 +100,7 @@ def test_a_catheter_shows_its_loop(planner: Planner) -> None:
     before = picture(planner, view)
     use(planner, "pigtail-10f")
     after = picture(planner, view)
-    plan = session.plan
+    plan = session.planning.plan
     assert plan is not None
     deepest = plan.path.target_ct_mm + 8.0 * plan.path.direction_ct
     area = np.abs(before - after).max(axis=2) > 60
@@ -109,17 +111,17 @@ def test_a_catheter_shows_its_loop(planner: Planner) -> None:
 def test_a_second_needle_through_the_same_hole_is_refused(planner: Planner) -> None:
     session = approved(planner, "Liver ablation")
     use(planner, "microwave-perfused-14g")
-    session.set_target((10.0, 0.0, 0.0), "Aorta")
-    session.set_entry(FREE)
+    session.planning.set_target((10.0, 0.0, 0.0), "Aorta")
+    session.planning.set_entry(FREE)
     planner.settle()
     planner.click("add_needle")
-    assert session.plan is not None
-    assert len(session.plan.paths) == 1
+    assert session.planning.plan is not None
+    assert len(session.planning.plan.paths) == 1
     assert "0.0 mm of needle 1" in planner.window.desk.banner.text
-    session.set_entry((22.0, -60.0, 0.0))
+    session.planning.set_entry((22.0, -60.0, 0.0))
     planner.settle()
     planner.click("add_needle")
-    assert len(session.plan.paths) == 2
+    assert len(session.planning.plan.paths) == 2
     assert planner.words("needles_apart") == (
         "1 and 2: tips 10 mm apart, shafts 10 mm, 0° between them"
     )
@@ -134,9 +136,9 @@ def test_coverage_is_of_an_outlined_target_only(planner: Planner, block: Volume)
     numbers[38:42, 38:42, 38:42] = 10
     named = LabelMap(numbers, block.ct_from_voxel, {**labels(block).names, 10: "lesion"})
     session.set_labels(named)
-    planner.until(lambda: session.ground is not None)
-    session.set_target((0.0, 0.0, 0.0), "Lesion")
-    session.set_entry((14.0, -60.0, 0.0))
+    planner.until(lambda: session.planning.ground is not None)
+    session.planning.set_target((0.0, 0.0, 0.0), "Lesion")
+    session.planning.set_entry((14.0, -60.0, 0.0))
     planner.settle()
     planner.click("approve_plan")
     planner.click("confirm_replacing")

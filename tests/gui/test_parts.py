@@ -242,5 +242,5 @@ def test_header_words(made: Made, session: Session) -> None:
     assert side_of(session) == "MIDLINE"
     assert session.case.volume is not None
     session.load_case(session.case.volume)
-    session.set_target((-40.0, 0.0, 0.0))
+    session.planning.set_target((-40.0, 0.0, 0.0))
     assert side_of(session) == "RIGHT"

@@ -65,11 +65,13 @@ def test_an_instrument_of_the_catalogue_becomes_the_plans(
     card: PlanExportCard, session: Session
 ) -> None:
     box = choose(card, "Side-notch core needle 18 G, throw 22 mm")
-    assert session.plan is not None
-    assert isinstance(session.plan.instrument, Biopsy)
-    assert session.plan.needle.length_mm >= session.plan.path.length_mm
-    session.approve_plan(confirmed=True)  # a new plan is for no device yet, and the list says so
-    card.show_plan(session.plan)
+    assert session.planning.plan is not None
+    assert isinstance(session.planning.plan.instrument, Biopsy)
+    assert session.planning.plan.needle.length_mm >= session.planning.plan.path.length_mm
+    session.approving.approve(
+        confirmed=True
+    )  # a new plan is for no device yet, and the list says so
+    card.show_plan(session.planning.plan)
     assert box.currentText() == CHOOSE
 
 
@@ -89,8 +91,8 @@ def test_the_card_is_on_the_plan_page(make_window: Any, session: Session) -> Non
     window = make_window(session)
     card = window.findChild(PlanExportCard)
     choose(card, "Coaxial introducer 17 G with core needle 18 G, throw 22 mm")
-    assert session.plan is not None
-    assert session.plan.instrument.kind == "coaxial"
+    assert session.planning.plan is not None
+    assert session.planning.plan.instrument.kind == "coaxial"
 
 
 def test_a_device_of_another_procedure_is_asked_about(
@@ -98,7 +100,7 @@ def test_a_device_of_another_procedure_is_asked_about(
 ) -> None:
     catheter = "Locking pigtail catheter 10 F"
     box = choose(card, catheter)
-    before = session.plan
+    before = session.planning.plan
     assert before is not None
     assert before.instrument.kind != "drainage"
     listed = [box.itemText(n) for n in range(box.count())]
@@ -111,13 +113,13 @@ def test_a_device_of_another_procedure_is_asked_about(
     assert searched.text() == "Searched for: 18 G core biopsy needle, 15 cm"
     assert question.text() == f"{catheter} is no device for Liver biopsy"
     press(card, "keep_device")
-    assert session.plan is before
+    assert session.planning.plan is before
     assert box.currentText() == CHOOSE
     choose(card, catheter)
     press(card, "use_other_device")
-    assert session.plan is not before
-    assert session.plan is not None
-    assert session.plan.instrument.kind == "drainage"
+    assert session.planning.plan is not before
+    assert session.planning.plan is not None
+    assert session.planning.plan.instrument.kind == "drainage"
     assert question.isHidden()
     assert box.currentText() == catheter
 
@@ -128,8 +130,8 @@ def test_the_list_follows_the_protocol(card: PlanExportCard, session: Session) -
     for name in shipped_protocols():
         protocol = shipped_protocol(name)
         assert protocol.devices, name
-        session.use_protocol(protocol)
-        card.show_plan(session.plan)
+        session.planning.use_protocol(protocol)
+        card.show_plan(session.planning.plan)
         first = next(one for one in all_devices() if one.id == box.itemData(1))
         assert first.kind == protocol.devices[0], name
 
@@ -146,31 +148,35 @@ def test_the_sheet_is_written(
 def test_a_path_goes_to_slicer_and_comes_back(
     card: PlanExportCard, session: Session, tmp_path: Path
 ) -> None:
-    assert session.plan is not None
+    assert session.planning.plan is not None
     card.export(tmp_path / "plan")
     file = tmp_path / "plan.mrk.json"
-    np.testing.assert_array_equal(read_markup_path(file).entry_ct_mm, session.plan.entry_ct_mm)
-    moved = session.plan.model_copy(update={"entry_ct_mm": (-50.0, 10.0, 5.0)})
+    np.testing.assert_array_equal(
+        read_markup_path(file).entry_ct_mm, session.planning.plan.entry_ct_mm
+    )
+    moved = session.planning.plan.model_copy(update={"entry_ct_mm": (-50.0, 10.0, 5.0)})
     write_markups(moved, file)
     card.import_markup(file)
-    assert session.draft.path is not None
-    np.testing.assert_array_equal(session.draft.path.entry_ct_mm, (-50.0, 10.0, 5.0))
+    assert session.planning.draft.path is not None
+    np.testing.assert_array_equal(session.planning.draft.path.entry_ct_mm, (-50.0, 10.0, 5.0))
     # The plan that guidance follows changes only when it is approved.
-    assert session.plan.entry_ct_mm != (-50.0, 10.0, 5.0)
+    assert session.planning.plan.entry_ct_mm != (-50.0, 10.0, 5.0)
 
 
 def test_a_path_outside_the_ct_leaves_the_draft_as_it_was(
     card: PlanExportCard, session: Session, tmp_path: Path
 ) -> None:
-    assert session.plan is not None
-    before = session.draft
-    far = session.plan.model_copy(update={"entry_ct_mm": (-900.0, 0.0, 0.0)})
+    assert session.planning.plan is not None
+    before = session.planning.draft
+    far = session.planning.plan.model_copy(update={"entry_ct_mm": (-900.0, 0.0, 0.0)})
     write_markups(far, tmp_path / "far.mrk.json")
     card.import_markup(tmp_path / "far.mrk.json")
-    assert session.draft.path is not None
+    assert session.planning.draft.path is not None
     assert before.path is not None
-    np.testing.assert_array_equal(session.draft.path.entry_ct_mm, before.path.entry_ct_mm)
-    np.testing.assert_array_equal(session.draft.path.target_ct_mm, before.path.target_ct_mm)
+    np.testing.assert_array_equal(session.planning.draft.path.entry_ct_mm, before.path.entry_ct_mm)
+    np.testing.assert_array_equal(
+        session.planning.draft.path.target_ct_mm, before.path.target_ct_mm
+    )
 
 
 def test_long_names_do_not_widen_the_column(card: PlanExportCard) -> None:

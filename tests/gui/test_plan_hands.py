@@ -66,15 +66,15 @@ def drag(planner: Planner, view: BrowsableSlice, first: QPointF, by: QPointF, pa
 
 
 def placed(planner: Planner) -> None:
-    planner.session.set_target((0.0, 0.0, 0.0), "Liver")
-    planner.session.set_entry(FREE)
+    planner.session.planning.set_target((0.0, 0.0, 0.0), "Liver")
+    planner.session.planning.set_entry(FREE)
     planner.settle()
 
 
 def ablation(planner: Planner) -> None:
     """One needle of an ablation approved, and a device chosen for it."""
     planner.choose("protocol", "Liver ablation")
-    planner.until(lambda: planner.session.ground is not None)
+    planner.until(lambda: planner.session.planning.ground is not None)
     placed(planner)
     planner.click("approve_plan")
     planner.click("section_needle")
@@ -94,12 +94,12 @@ def test_a_placing_ends_with_its_click_with_escape_and_with_a_tool(planner: Plan
     assert hinted[:, 0].max() < 80
     middle = view.rect().center()
     QTest.mouseClick(view, LEFT, pos=middle)
-    target = session.draft.target_ct_mm
+    target = session.planning.draft.target_ct_mm
     assert target is not None
     assert page.hands.armed is None
     assert not planner.button("place_target").isChecked()
     QTest.mouseClick(view, LEFT, pos=middle + QPoint(30, 30))
-    assert session.draft.target_ct_mm is target
+    assert session.planning.draft.target_ct_mm is target
     planner.click("place_target")
     QTest.keyClick(planner.window, Qt.Key.Key_Escape)
     assert page.hands.armed is None
@@ -118,7 +118,7 @@ def test_a_tool_comes_before_a_placing_and_a_drag_places_nothing(planner: Planne
     window = view.window_level_hu
     start = QPointF(view.rect().center())
     drag(planner, view, start, QPointF(40.0, 30.0), 4)
-    assert session.draft.target_ct_mm is None
+    assert session.planning.draft.target_ct_mm is None
     assert page.hands.armed is Handle.TARGET
     assert view.window_level_hu != window, "a drag is the window's, as ever"
     # Even if a placing were left armed, the tool in use has the mouse.
@@ -126,7 +126,7 @@ def test_a_tool_comes_before_a_placing_and_a_drag_places_nothing(planner: Planne
     view.set_picking(True)
     drag(planner, view, start, QPointF(60.0, 0.0), 3)
     view.set_picking(False)
-    assert session.draft.target_ct_mm is None
+    assert session.planning.draft.target_ct_mm is None
     assert len(page.reading.desk.annotations.book.items) == 1
 
 
@@ -139,7 +139,7 @@ def test_a_point_follows_the_pointer_and_the_drag_is_one_step(planner: Planner) 
         by = QPointF(12.0 / view.mm_per_px, 8.0 / view.mm_per_px)
         right, down, _ = view.axes_ct
         drag(planner, view, at, by, 12)
-        target = planner.session.draft.target_ct_mm
+        target = planner.session.planning.draft.target_ct_mm
         assert target is not None
         np.testing.assert_allclose(target, 12.0 * right + 8.0 * down, atol=1.5)
         undo(planner)
@@ -160,27 +160,27 @@ def test_an_entry_dragged_along_the_path_does_not_run_away_and_lands_on_the_skin
         move(view, at + (across + outward) * (part / 10.0))
         planner.window.tick()
     np.testing.assert_array_equal(view.axes_ct, axes)
-    dragged = session.draft.entry_ct_mm
+    dragged = session.planning.draft.entry_ct_mm
     assert dragged is not None
     assert np.linalg.norm(dragged - FREE) == pytest.approx(np.hypot(20.0, 6.0), abs=2.0)
     QTest.mouseRelease(view, LEFT, pos=(at + across + outward).toPoint())
     planner.settle()
-    entry = session.draft.entry_ct_mm
+    entry = session.planning.draft.entry_ct_mm
     assert entry is not None
     assert entry[1] == pytest.approx(FRONT_MM, abs=1.5), "on the skin again"
     assert np.linalg.norm(entry - dragged) == pytest.approx(6.0, abs=2.0)
     assert page.hands._said == (view, "Entry moved 6 mm onto the skin")
-    path = session.draft.path
+    path = session.planning.draft.path
     assert path is not None
     assert abs(float(np.cross(view.axes_ct[0], view.axes_ct[1]) @ path.direction_ct)) < 1e-6
     undo(planner)
     assert session.planning.now is before
     # Far from the skin it stays where it was put.
-    session.set_entry((12.0, -30.0, 0.0))
+    session.planning.set_entry((12.0, -30.0, 0.0))
     planner.settle()
     at = seen(page.axial, (12.0, -30.0, 0.0))
     drag(planner, page.axial, at, QPointF(3.0 / page.axial.mm_per_px, 0.0), 3)
-    np.testing.assert_allclose(session.draft.entry_ct_mm, (15.0, -30.0, 0.0), atol=1.0)
+    np.testing.assert_allclose(session.planning.draft.entry_ct_mm, (15.0, -30.0, 0.0), atol=1.0)
 
 
 def test_a_drag_in_3d_is_one_step(planner: Planner) -> None:
@@ -199,7 +199,7 @@ def test_a_drag_in_3d_is_one_step(planner: Planner) -> None:
     for x_mm in (15.0, 19.0, 24.0):
         QTest.mouseMove(scene, place(x_mm))
     QTest.mouseRelease(scene, LEFT, pos=place(24.0))
-    entry = session.draft.entry_ct_mm
+    entry = session.planning.draft.entry_ct_mm
     assert entry is not None
     assert entry[0] == pytest.approx(24.0, abs=2.5)
     undo(planner)
@@ -209,21 +209,21 @@ def test_a_drag_in_3d_is_one_step(planner: Planner) -> None:
 def test_needles_are_added_first_and_a_plan_is_replaced_only_when_asked(planner: Planner) -> None:
     session = planner.session
     ablation(planner)
-    alone = session.plan
+    alone = session.planning.plan
     assert alone is not None
     approve, add = planner.button("approve_plan"), planner.button("add_needle")
     assert (approve.text(), approve.isEnabled()) == ("Approved ✓", False)
     assert not add.isEnabled(), "this needle is there already"
-    session.set_target((10.0, 0.0, 0.0), "Liver")
-    session.set_entry(SECOND)
+    session.planning.set_target((10.0, 0.0, 0.0), "Liver")
+    session.planning.set_entry(SECOND)
     planner.settle()
     assert (add.text(), add.property("kind")) == ("Add as needle 2", "primary")
     assert (approve.text(), approve.property("kind")) == ("Replace plan", "")
     planner.click("add_needle")
-    both = session.plan
+    both = session.planning.plan
     assert both is not None
     assert len(both.paths) == 2
-    session.set_entry((24.0, FRONT_MM, 0.0))
+    session.planning.set_entry((24.0, FRONT_MM, 0.0))
     planner.settle()
     assert planner.words("draft_differs") == "Draft differs from the approved plan (2 needles)"
     planner.until(lambda: scene_names(planner) == ["1", "2"])
@@ -232,21 +232,21 @@ def test_needles_are_added_first_and_a_plan_is_replaced_only_when_asked(planner:
     assert not approve.isVisible()
     assert not add.isVisible()
     planner.click("keep_plan")
-    assert session.plan is both
+    assert session.planning.plan is both
     planner.click("approve_plan")
     planner.click("confirm_replacing")
-    assert session.plan is not None
-    assert len(session.plan.paths) == 1
-    assert not session.plan.instrument.device
+    assert session.planning.plan is not None
+    assert len(session.planning.plan.paths) == 1
+    assert not session.planning.plan.instrument.device
     undo(planner)
-    assert session.plan is both, "needles and device are back"
+    assert session.planning.plan is both, "needles and device are back"
     assert "followed again" in planner.window.desk.banner.text
     assert "2 needles" in planner.window.desk.banner.text
     undo(planner)
     undo(planner)
-    assert session.plan is alone
-    assert session.draft.target_ct_mm is not None
-    assert session.draft.target_ct_mm[0] == 10.0
+    assert session.planning.plan is alone
+    assert session.planning.draft.target_ct_mm is not None
+    assert session.planning.draft.target_ct_mm[0] == 10.0
 
 
 def test_a_draft_that_differs_says_so_and_the_plan_is_drawn_grey(planner: Planner) -> None:
@@ -255,7 +255,7 @@ def test_a_draft_that_differs_says_so_and_the_plan_is_drawn_grey(planner: Planne
     planner.click("approve_plan")
     assert page._overlays.approved == ()
     assert not planner.button("back_to_plan").isVisible()
-    session.set_entry((30.0, FRONT_MM, 0.0))
+    session.planning.set_entry((30.0, FRONT_MM, 0.0))
     planner.settle()
     assert planner.words("draft_differs") == "Draft differs from the approved plan (61 mm)"
     (drawn,) = page._overlays.approved
@@ -275,7 +275,7 @@ def test_a_draft_that_differs_says_so_and_the_plan_is_drawn_grey(planner: Planne
     assert header.procedure == "Liver biopsy · Liver"
     planner.click("back_to_plan")
     assert session.planning.now.is_approved
-    assert session.protocol.name == "Liver biopsy"
+    assert session.planning.protocol.name == "Liver biopsy"
     assert page._overlays.approved == ()
     planner.until(lambda: planner.button("approve_plan").text() == "Approved ✓")
 
@@ -291,12 +291,12 @@ def test_views_are_named_for_what_they_show(planner: Planner) -> None:
         )
 
     assert are_square()
-    session.set_target((10.0, -6.0, 4.0))
+    session.planning.set_target((10.0, -6.0, 4.0))
     planner.settle()
     assert are_square()
     assert page.along.centre_ct_mm[1] == pytest.approx(-6.0)
     assert page.down.centre_ct_mm[0] == pytest.approx(10.0)
-    session.set_entry(FREE)
+    session.planning.set_entry(FREE)
     planner.settle()
     assert page.along.accessibleName() == "Along the path"
     assert page.down.accessibleName() == "Down the path"
@@ -332,17 +332,17 @@ def test_target_fields_follow_the_draft(planner: Planner, block: Volume) -> None
     assert box.itemText(1) == "Lesion", "what the protocol aims at comes first"
     planner.choose("target_structure", "Liver")
     assert box.currentText() == "Liver"
-    session.set_target((-20.0, 6.0, 14.0), "Liver")
+    session.planning.set_target((-20.0, 6.0, 14.0), "Liver")
     planner.settle()
     assert (box.currentText(), field.text()) == (CHOOSE, "R 20 P 6 H 14")
-    target = session.draft.target_ct_mm
+    target = session.planning.draft.target_ct_mm
     QTest.keyClick(field, Qt.Key.Key_Return)
-    assert session.draft.target_ct_mm is target, "nothing was typed"
+    assert session.planning.draft.target_ct_mm is target, "nothing was typed"
     QTest.mouseClick(field, LEFT)
     QApplication.processEvents()
     QTest.keyClicks(field, "R 8 A 6 H 7")
     QTest.keyClick(field, Qt.Key.Key_Return)
-    np.testing.assert_allclose(session.draft.target_ct_mm, (-8.0, -6.0, 7.0))
+    np.testing.assert_allclose(session.planning.draft.target_ct_mm, (-8.0, -6.0, 7.0))
     undo(planner)
     assert field.text() == "R 20 P 6 H 14"
     undo(planner)
@@ -357,16 +357,16 @@ def test_a_lesion_that_is_kept_becomes_the_target_or_is_offered(planner: Planner
     planner.click("section_structures")
     structures.add("lesion", theme.PLAN, (40, 40, 40), part)
     planner.settle()
-    assert session.draft.structure == "Lesion"
-    np.testing.assert_allclose(session.draft.target_ct_mm, (4.0, 4.0, 4.0))
+    assert session.planning.draft.structure == "Lesion"
+    np.testing.assert_allclose(session.planning.draft.target_ct_mm, (4.0, 4.0, 4.0))
     assert not planner.button("use_as_target").isVisible()
     structures.add("lesion", theme.PLAN, (30, 30, 30), part)
     planner.settle()
-    np.testing.assert_allclose(session.draft.target_ct_mm, (4.0, 4.0, 4.0))
+    np.testing.assert_allclose(session.planning.draft.target_ct_mm, (4.0, 4.0, 4.0))
     assert planner.words("offered_target") == "Lesion 2 was drawn"
     planner.click("use_as_target")
-    np.testing.assert_allclose(session.draft.target_ct_mm, (-16.0, -16.0, -16.0))
-    assert session.draft.structure == "Lesion 2"
+    np.testing.assert_allclose(session.planning.draft.target_ct_mm, (-16.0, -16.0, -16.0))
+    assert session.planning.draft.structure == "Lesion 2"
     assert not planner.button("use_as_target").isVisible()
     structures.add("lesion", theme.PLAN, (20, 20, 20), part)
     assert planner.button("use_as_target").isVisible()
@@ -383,4 +383,4 @@ def test_a_lesion_that_is_kept_becomes_the_target_or_is_offered(planner: Planner
         structures.change("Add", segment)
     planner.settle()
     planner.click("use_as_target")
-    np.testing.assert_allclose(session.draft.target_ct_mm, (0.0, 0.0, 20.0), atol=1.0)
+    np.testing.assert_allclose(session.planning.draft.target_ct_mm, (0.0, 0.0, 20.0), atol=1.0)

@@ -129,18 +129,20 @@ def test_a_path_is_planned_in_under_two_minutes(
     person.key(Qt.Key.Key_T)
     at = view.to_view(AIM_CT_MM)
     QTest.mouseClick(view, LEFT, pos=QPoint(int(at[0]), int(at[1])))
-    target = session.draft.target_ct_mm
+    target = session.planning.draft.target_ct_mm
     assert target is not None
     assert np.linalg.norm(target - AIM_CT_MM) < 4.0
-    assert session.draft.structure == "Liver"
+    assert session.planning.draft.structure == "Liver"
 
     person.press("propose_path")
-    person.until("paths proposed", lambda: session.proposals is not None)
-    proposals = session.proposals
+    person.until("paths proposed", lambda: session.planning.proposals is not None)
+    proposals = session.planning.proposals
     assert proposals is not None
     assert len(proposals.paths) >= 3
     person.key(Qt.Key.Key_2)
-    np.testing.assert_array_equal(session.draft.entry_ct_mm, proposals.paths[1].path.entry_ct_mm)
+    np.testing.assert_array_equal(
+        session.planning.draft.entry_ct_mm, proposals.paths[1].path.entry_ct_mm
+    )
 
     person.press("section_limits")
     person.until("limits shown", lambda: "kept" in person.reads())
@@ -153,7 +155,7 @@ def test_a_path_is_planned_in_under_two_minutes(
     person.press("section_path")
 
     person.press("approve_plan")
-    person.until("path approved", lambda: session.plan is not None)
+    person.until("path approved", lambda: session.planning.plan is not None)
     person.press("save_plan")
     person.answer(tmp_path / "plan.json")
     person.press("section_needle")
@@ -166,10 +168,10 @@ def test_a_path_is_planned_in_under_two_minutes(
     plan = load_plan(tmp_path / "plan.json")
     assert plan.structure == "Liver"
     assert plan.protocol == "Liver biopsy"
-    np.testing.assert_allclose(plan.path.entry_ct_mm, session.draft.entry_ct_mm, atol=1e-3)
-    assert session.findings is not None
-    assert session.findings.limits is not None
-    assert not broken(session.findings.limits)
+    np.testing.assert_allclose(plan.path.entry_ct_mm, session.planning.draft.entry_ct_mm, atol=1e-3)
+    assert session.planning.findings is not None
+    assert session.planning.findings.limits is not None
+    assert not broken(session.planning.findings.limits)
     person.until("worker at rest", lambda: not window.desk.worker.busy)
     assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF-")
     session.close()

@@ -17,8 +17,8 @@ FRONT_MM = -60.0  # of the block's skin
 
 @pytest.fixture
 def planner(planner: Planner) -> Planner:
-    planner.session.set_target((0.0, 0.0, 0.0), "Liver")
-    planner.session.set_entry(FREE)
+    planner.session.planning.set_target((0.0, 0.0, 0.0), "Liver")
+    planner.session.planning.set_entry(FREE)
     planner.until(lambda: _seen(planner))
     return planner
 
@@ -66,16 +66,16 @@ def test_the_entry_is_dragged_along_the_skin(planner: Planner) -> None:
     goal = np.array([24.0, FRONT_MM, 14.0])
     QTest.mousePress(scene, LEFT, pos=_place(planner, FREE))
     QTest.mouseMove(scene, _place(planner, goal))
-    entry, target = session.draft.entry_ct_mm, session.draft.target_ct_mm
+    entry, target = session.planning.draft.entry_ct_mm, session.planning.draft.target_ct_mm
     QTest.mouseRelease(scene, LEFT, pos=_place(planner, goal))
     assert entry is not None
     assert np.linalg.norm((entry - goal)[[0, 2]]) < 2.5  # a pixel or two
     assert entry[1] == pytest.approx(FRONT_MM, abs=1.5)
     np.testing.assert_array_equal(target, (0.0, 0.0, 0.0))
     planner.settle()
-    assert session.findings is not None
-    session.undo()
-    np.testing.assert_allclose(session.draft.entry_ct_mm, FREE)
+    assert session.planning.findings is not None
+    session.planning.undo()
+    np.testing.assert_allclose(session.planning.draft.entry_ct_mm, FREE)
 
 
 def test_the_target_is_dragged_in_the_plane_of_the_picture(planner: Planner) -> None:
@@ -91,7 +91,7 @@ def test_the_target_is_dragged_in_the_plane_of_the_picture(planner: Planner) -> 
     for step in (10, 20, 30):
         QTest.mouseMove(scene, middle + QPoint(step, 0))
         planner.settle()
-    target = session.draft.target_ct_mm
+    target = session.planning.draft.target_ct_mm
     assert target is not None
     expected = lens.beside(np.zeros(3), (0.5 + 30 / scene.width(), 0.5))
     np.testing.assert_allclose(target, expected, atol=1.0)
@@ -99,7 +99,7 @@ def test_the_target_is_dragged_in_the_plane_of_the_picture(planner: Planner) -> 
     assert scene._camera.focus_ct_mm == (0.0, 0.0, 0.0), "the picture stays while it is dragged"
     QTest.mouseRelease(scene, LEFT, pos=middle + QPoint(30, 0))
     assert scene._camera.focus_ct_mm is None
-    np.testing.assert_allclose(session.draft.entry_ct_mm, FREE)
+    np.testing.assert_allclose(session.planning.draft.entry_ct_mm, FREE)
 
 
 def test_a_click_places_the_entry_on_the_skin_and_elsewhere_a_drag_turns(planner: Planner) -> None:
@@ -110,15 +110,15 @@ def test_a_click_places_the_entry_on_the_skin_and_elsewhere_a_drag_turns(planner
     QTest.mouseMove(scene, corner + QPoint(40, 0))
     QTest.mouseRelease(scene, LEFT, pos=corner + QPoint(40, 0))
     assert scene._camera.azimuth_deg != before.azimuth_deg
-    np.testing.assert_allclose(session.draft.entry_ct_mm, FREE)
+    np.testing.assert_allclose(session.planning.draft.entry_ct_mm, FREE)
     scene.look_from(type(before)(azimuth_deg=0.0, elevation_deg=0.0))
     planner.until(lambda: _seen(planner))
     planner.click("place_entry")
     goal = np.array([-30.0, FRONT_MM, -20.0])
     QTest.mouseClick(scene, LEFT, pos=_place(planner, goal))
-    entry = session.draft.entry_ct_mm
+    entry = session.planning.draft.entry_ct_mm
     assert entry is not None
     assert np.linalg.norm(entry - goal) < 3.0
     planner.click("place_entry")
     QTest.mouseClick(scene, LEFT, pos=QPoint(3, 3))  # past the body
-    np.testing.assert_array_equal(session.draft.entry_ct_mm, entry)
+    np.testing.assert_array_equal(session.planning.draft.entry_ct_mm, entry)

@@ -53,15 +53,15 @@ def test_each_section_says_where_it_stands(planner: Planner) -> None:
         return planner.button(f"section_{name}").text().split("\n")[1]
 
     assert [state(name) for name in SECTIONS] == ["–", "–", "6", "–", "–"]
-    session.set_target((0.0, 0.0, 0.0), "Liver")
-    session.set_entry(FREE)
+    session.planning.set_target((0.0, 0.0, 0.0), "Liver")
+    session.planning.set_entry(FREE)
     planner.settle()
     assert state("path") == "61 mm"
     assert state("limits") == "✓ kept"
-    session.set_entry(BEHIND_RIB)
+    session.planning.set_entry(BEHIND_RIB)
     planner.settle()
     assert state("limits") == "1 broken"
-    session.set_entry(FREE)
+    session.planning.set_entry(FREE)
     planner.click("approve_plan")
     assert state("needle") == "18 G"
 
@@ -71,7 +71,7 @@ def test_no_section_is_wider_than_the_column_nor_scrolls_on_a_large_screen(
     planner: Planner, size: tuple[int, int]
 ) -> None:
     planner.window.resize(*size)
-    planner.session.set_target((0.0, 0.0, 0.0), "Liver")
+    planner.session.planning.set_target((0.0, 0.0, 0.0), "Liver")
     planner.click("section_path")
     planner.click("propose_path")
     for name in SECTIONS:
@@ -91,16 +91,16 @@ def test_no_section_is_wider_than_the_column_nor_scrolls_on_a_large_screen(
 
 def test_another_protocol_sorts_proposes_and_is_undone(planner: Planner, tmp_path: Path) -> None:
     session, window = planner.session, planner.window
-    session.set_target((0.0, 0.0, 0.0), "Liver")
+    session.planning.set_target((0.0, 0.0, 0.0), "Liver")
     planner.click("propose_path")
-    before = session.proposals
+    before = session.planning.proposals
     assert before is not None
     planner.choose("protocol", "Liver ablation")
-    assert session.protocol.name == "Liver ablation"
-    planner.until(lambda: session.proposals is not None)
-    assert session.proposals is not before
-    assert session.ground is not None
-    assert session.ground.protocol.name == "Liver ablation"
+    assert session.planning.protocol.name == "Liver ablation"
+    planner.until(lambda: session.planning.proposals is not None)
+    assert session.planning.proposals is not before
+    assert session.planning.ground is not None
+    assert session.planning.ground.protocol.name == "Liver ablation"
     assert window.state is not None
     header = header_of(session, window.state, Step.PLAN, None)
     assert header.procedure == "Liver ablation"
@@ -108,25 +108,25 @@ def test_another_protocol_sorts_proposes_and_is_undone(planner: Planner, tmp_pat
     planner.settle()
     box = window.findChild(QComboBox, "protocol")
     assert box is not None
-    assert session.protocol.name == box.currentText() == "Liver biopsy"
+    assert session.planning.protocol.name == box.currentText() == "Liver biopsy"
     # A department's own file, and one with a fault.
     shipped = Path("plans/protocols/liver_biopsy.toml").resolve().read_text(encoding="utf-8")
     own = tmp_path / "own.toml"
     own.write_text(shipped.replace('name = "Liver biopsy"', 'name = "Ours"', 1), encoding="utf-8")
     planner.page.points.protocols.load(own)
-    assert session.protocol.name == box.currentText() == "Ours"
+    assert session.planning.protocol.name == box.currentText() == "Ours"
     own.write_text("format = 2", encoding="utf-8")
     planner.page.points.protocols.load(own)
-    assert session.protocol.name == "Ours"
+    assert session.planning.protocol.name == "Ours"
     assert "own.toml" in window.desk.banner.text
 
 
 def test_skin_is_painted_in_a_slice_and_no_path_goes_in_there(planner: Planner) -> None:
     session, page = planner.session, planner.page
-    session.set_target((0.0, 0.0, 0.0), "Liver")
+    session.planning.set_target((0.0, 0.0, 0.0), "Liver")
     planner.click("propose_path")
-    assert session.proposals is not None
-    best = session.proposals.paths[0].path.entry_ct_mm
+    assert session.planning.proposals is not None
+    best = session.planning.proposals.paths[0].path.entry_ct_mm
     page.axial.look(np.array([0.0, 0.0, best[2]]))
     planner.click("keep_skin_free")
     assert page.tools.active is not None
@@ -137,9 +137,9 @@ def test_skin_is_painted_in_a_slice_and_no_path_goes_in_there(planner: Planner) 
     assert dabs
     assert dabs[0].radius_mm == pytest.approx(15.0 * 1.25**3)
     planner.settle()
-    planner.until(lambda: session.proposals is not None)
-    assert session.proposals is not None
-    for one in session.proposals.paths:
+    planner.until(lambda: session.planning.proposals is not None)
+    assert session.planning.proposals is not None
+    for one in session.planning.proposals.paths:
         assert np.linalg.norm(one.path.entry_ct_mm - best) > 20.0
     assert page.kept_free.mask is not None
     assert page.kept_free.mask.any()
@@ -175,37 +175,37 @@ def _drag(view: QWidget, first: np.ndarray, last: np.ndarray) -> None:
 def test_approving_asks_about_what_was_not_checked(planner: Planner, block: Volume) -> None:
     session = planner.session
     session.set_labels(labels(block, 6, 9))
-    session.set_target((0.0, 0.0, 0.0), "Liver")
-    session.set_entry(BEHIND_RIB)
-    planner.until(lambda: session.ground is not None)
+    session.planning.set_target((0.0, 0.0, 0.0), "Liver")
+    session.planning.set_entry(BEHIND_RIB)
+    planner.until(lambda: session.planning.ground is not None)
     planner.click("approve_plan")
     assert "Right rib 7" in planner.window.desk.banner.text
     assert not planner.button("confirm_approval").isVisible(), "no confirmation for a hard limit"
-    session.set_entry(FREE)
+    session.planning.set_entry(FREE)
     planner.settle()
     planner.click("approve_plan")
-    assert session.plan is None
+    assert session.planning.plan is None
     assert "Vessel" in planner.words("approval_question")
     assert "Spinal cord" in planner.words("approval_question")
     assert not planner.button("approve_plan").isVisible()
     # Another path: the question was about the one before.
-    session.set_entry((14.0, -60.0, 0.0))
+    session.planning.set_entry((14.0, -60.0, 0.0))
     planner.settle()
     assert planner.button("approve_plan").isVisible()
     planner.click("approve_plan")
     planner.click("decline_approval")
-    assert session.plan is None
+    assert session.planning.plan is None
     planner.click("approve_plan")
     planner.click("confirm_approval")
-    assert session.plan is not None
+    assert session.planning.plan is not None
 
 
 def test_needles_of_an_ablation_are_added_listed_and_removed(planner: Planner) -> None:
     session = planner.session
     planner.choose("protocol", "Liver ablation")
-    planner.until(lambda: session.ground is not None)
-    session.set_target((0.0, 0.0, 0.0), "Aorta")
-    session.set_entry(FREE)
+    planner.until(lambda: session.planning.ground is not None)
+    session.planning.set_target((0.0, 0.0, 0.0), "Aorta")
+    session.planning.set_entry(FREE)
     planner.settle()
     planner.click("approve_plan")
     assert not planner.button("add_needle").isVisible()
@@ -215,16 +215,16 @@ def test_needles_of_an_ablation_are_added_listed_and_removed(planner: Planner) -
     assert box is not None
     device = next(box.itemText(n) for n in range(box.count()) if "icrowave" in box.itemText(n))
     planner.choose("instrument", device)
-    assert session.plan is not None
-    assert session.plan.instrument.kind == "ablation", planner.window.desk.banner.text
-    session.set_target((10.0, 0.0, 0.0), "Aorta")
-    session.set_entry((22.0, -60.0, 0.0))
+    assert session.planning.plan is not None
+    assert session.planning.plan.instrument.kind == "ablation", planner.window.desk.banner.text
+    session.planning.set_target((10.0, 0.0, 0.0), "Aorta")
+    session.planning.set_entry((22.0, -60.0, 0.0))
     planner.settle()
     planner.click("add_needle")
-    assert len(session.plan.paths) == 2
+    assert len(session.planning.plan.paths) == 2
     assert planner.button("add_needle").text() == "Add as needle 3"
     planner.until(lambda: "no lesion outlined" in planner.words("needles_coverage"))
     assert planner.button("section_needle").text().endswith("2 of 3")
     planner.click("remove_needle_1")
-    assert len(session.plan.paths) == 1
-    np.testing.assert_allclose(session.plan.path.entry_ct_mm, (22.0, -60.0, 0.0))
+    assert len(session.planning.plan.paths) == 1
+    np.testing.assert_allclose(session.planning.plan.path.entry_ct_mm, (22.0, -60.0, 0.0))

@@ -52,10 +52,12 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     window.go(Step.PLAN)
     page = window.pages[Step.PLAN]
     assert isinstance(page, PlanPage)
-    session.set_target((0.0, 0.0, 0.0), "Liver")
+    session.planning.set_target((0.0, 0.0, 0.0), "Liver")
     page.propose()
-    assert wait_for(app, lambda: session.proposals is not None, 60.0), window.desk.banner.text
-    proposals = session.proposals
+    assert wait_for(app, lambda: session.planning.proposals is not None, 60.0), (
+        window.desk.banner.text
+    )
+    proposals = session.planning.proposals
     assert proposals is not None
     assert 3 <= len(proposals.paths) <= 5
     page.show_state(window.state)
@@ -71,7 +73,7 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     assert legend is not None
     assert legend.isVisibleTo(page), "the skin is painted"
     QTest.keyClick(window, Qt.Key.Key_2)
-    entry = session.draft.entry_ct_mm
+    entry = session.planning.draft.entry_ct_mm
     assert entry is not None
     np.testing.assert_array_equal(entry, proposals.paths[1].path.entry_ct_mm)
     page.show_state(window.state)
@@ -84,7 +86,7 @@ def test_paths_are_listed_chosen_by_key_and_judged_in_words(
     assert "kept" in words
     QTest.keyClick(window, Qt.Key.Key_5 if len(shown) < 5 else Qt.Key.Key_1)
     # Entry into the rib: the list says so at once.
-    session.set_entry((-19.0, -59.0, 0.0))
+    session.planning.set_entry((-19.0, -59.0, 0.0))
     page.show_state(window.state)
     words = {cell.text() for cell in page.findChildren(QLabel) if cell.isVisibleTo(page)}
     assert "NOT KEPT" in words
@@ -100,23 +102,23 @@ def test_proposals_follow_the_target(
     window.go(Step.PLAN)
     page = window.pages[Step.PLAN]
     assert isinstance(page, PlanPage)
-    session.set_target((0.0, 0.0, 0.0))
+    session.planning.set_target((0.0, 0.0, 0.0))
     page.propose()
-    assert wait_for(app, lambda: session.proposals is not None, 60.0)
-    entry = session.draft.entry_ct_mm
-    session.set_target((10.0, 5.0, 0.0))
-    assert session.proposals is None
+    assert wait_for(app, lambda: session.planning.proposals is not None, 60.0)
+    entry = session.planning.draft.entry_ct_mm
+    session.planning.set_target((10.0, 5.0, 0.0))
+    assert session.planning.proposals is None
 
     def followed() -> bool:
         page.show_state(window.state)
-        return session.proposals is not None
+        return session.planning.proposals is not None
 
     assert wait_for(app, followed, 60.0)
-    assert session.proposals is not None
-    np.testing.assert_allclose(session.proposals.skin.target_ct_mm, (10.0, 5.0, 0.0))
-    assert session.draft.entry_ct_mm is entry  # a drag moves one end only
+    assert session.planning.proposals is not None
+    np.testing.assert_allclose(session.planning.proposals.skin.target_ct_mm, (10.0, 5.0, 0.0))
+    assert session.planning.draft.entry_ct_mm is entry  # a drag moves one end only
     # Where no path is left the card says why.
-    session.set_target((-19.0, -45.0, 0.0))
+    session.planning.set_target((-19.0, -45.0, 0.0))
 
     def refused() -> bool:
         page.show_state(window.state)

@@ -48,8 +48,8 @@ class Desk:
         """The Plan page with a CT that no test has annotated yet, and views as at first."""
         self.count += 1
         self.open(f"blake2b:{self.count}")
-        self.session.set_target((0.0, 0.0, 0.0), "Lesion")
-        self.session.set_entry((-60.0, 0.0, 0.0))
+        self.session.planning.set_target((0.0, 0.0, 0.0), "Lesion")
+        self.session.planning.set_entry((-60.0, 0.0, 0.0))
         assert self.window.go(Step.PLAN)
         plan = self.window.pages[Step.PLAN]
         assert isinstance(plan, PlanPage)
@@ -191,11 +191,13 @@ def test_select_move_delete_undo_with_mouse_and_keys(page: PlanPage) -> None:
     assert moved == pytest.approx(np.array([[8.0, 8.0, 0.0]] * 2), abs=2.0)
     QTest.keyClick(page.axial, Qt.Key.Key_Delete)
     assert book.items == ()
-    entry = page.session.draft.entry_ct_mm
+    entry = page.session.planning.draft.entry_ct_mm
     for _ in range(3):
         QTest.keyClick(page.axial, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert np.array(book.items[0].points_ct_mm) == pytest.approx(drawn)
-    assert page.session.draft.entry_ct_mm is entry, "undo was the annotation's, not the plan's"
+    assert page.session.planning.draft.entry_ct_mm is entry, (
+        "undo was the annotation's, not the plan's"
+    )
     redo = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(page.axial, Qt.Key.Key_Z, redo)
     assert np.array(book.items[0].points_ct_mm) == pytest.approx(whole)

@@ -10,11 +10,22 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QListWidget, QPushButton, QTableWidget
+from PyQt6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QScrollArea,
+    QTableWidget,
+)
 
+from ir_nav.gui import theme
+from ir_nav.gui.landmarks_card import HEADER_PX, LEAST_ROWS, ROW_PX
 from ir_nav.gui.main_window import MainWindow
 from ir_nav.gui.pages.register import RegisterPage
+from ir_nav.gui.side_sections import bring_into_sight
 from ir_nav.imaging import Volume
+from ir_nav.planning.protocol import RegistrationRules
 from ir_nav.registration.tre import tre_map_mm
 from ir_nav.session.resting import Touch
 from ir_nav.session.session import Session
@@ -45,12 +56,18 @@ class Hand:
         assert isinstance(page, RegisterPage)
         self.page = page
         self.press("start_touching")
+        self.touch(0.2)
+        self.show()
+
+    def touch(self, third_spread_mm: float) -> None:
+        """All of them; the tip scatters by so much on the third, elsewhere by 0.2 mm."""
         rng = np.random.default_rng(3)
         for number, point in enumerate(POINTS):
             at = point + rng.normal(0.0, 0.3, 3) + ((6.0, 0, 0) if number == 2 else (0, 0, 0))
-            touch = Touch((np.linalg.inv(CT_FROM_REFERENCE) @ np.append(at, 1.0))[:3], 0.2, 1.0)
-            session.registering.landmarks._take(touch, time.time())
-        self.show()
+            touched = (np.linalg.inv(CT_FROM_REFERENCE) @ np.append(at, 1.0))[:3]
+            spread_mm = third_spread_mm if number == 2 else 0.2
+            touch = Touch(touched, spread_mm, 1.0)
+            self.session.registering.landmarks._take(touch, time.time())
 
     def show(self) -> None:
         self.page._notes._last_s = float("-inf")
@@ -58,9 +75,24 @@ class Hand:
         self.app.processEvents()
 
     def press(self, name: str) -> None:
+        self.button(name).click()
+
+    def button(self, name: str) -> QPushButton:
         found = self.window.findChild(QPushButton, name)
         assert found is not None, name
-        found.click()
+        return found
+
+    def text(self, name: str) -> str:
+        found = self.window.findChild(QLabel, name)
+        assert found is not None, name
+        return found.text()
+
+    def tone(self, row: int, column: int) -> str:
+        table = self.window.findChild(QTableWidget, "fiducials")
+        assert table is not None
+        item = table.item(row, column)
+        assert item is not None
+        return item.foreground().color().name()
 
     def cells(self, row: int) -> list[str]:
         table = self.window.findChild(QTableWidget, "fiducials")
@@ -82,15 +114,17 @@ def test_the_worst_point_is_named_left_out_by_a_key_and_let_in_again(hand: Hand)
     landmarks = hand.session.registering.landmarks
     fit = landmarks.candidate
     assert fit is not None
-    name, state, residual, without = hand.cells(2)
-    assert (name, state) == ("F3", "✓ taken")
+    assert fit.expected_mm is not None
+    name, residual, expected, left_out = hand.cells(2)
+    assert name == "✓ F3"
     assert residual == f"{fit.residuals_mm[2]:.1f} mm"
-    assert without == f"{fit.left_out_mm[2]:.1f} mm"
+    assert expected == f"≤ {fit.expected_mm[2]:.1f}"
+    assert left_out == f"{fit.left_out_mm[2]:.1f} mm"
     assert "F3 disagrees with the others" in hand.page.fit._verdict.text()
     QTest.keyClick(hand.page, Qt.Key.Key_X)  # none chosen: the one that agrees least
     hand.show()
     assert landmarks.excluded == {"F3"}
-    assert hand.cells(2)[1:] == ["✕ out", "—", "—"]
+    assert hand.cells(2) == ["✕ F3", "—", "—", "—"]
     table = hand.window.findChild(QTableWidget, "fiducials")
     assert table is not None
     table.selectRow(2)
@@ -137,7 +171,8 @@ def test_accepted_registrations_are_listed_and_one_can_be_taken_again(hand: Hand
     hand.press("reference_moved")
     hand.show()
     assert registering.registration is None
-    assert "Registration expired: the reference was moved" in hand.page.fit._verdict.text()
+    assert hand.text("register_head") == "! Expired"
+    assert "The reference was moved" in hand.text("register_verdict")
     hand.press("check_registration")
     assert "no registration to check" in hand.banner
 
@@ -172,4 +207,113 @@ def test_any_order_is_taken_up_at_the_next_start(hand: Hand) -> None:
     hand.press("start_touching")
     hand.show()
     assert hand.session.registering.landmarks.any_order
-    assert hand.cells(0)[1] == "open"
+    assert hand.cells(0)[0] == "F1"
+
+
+def test_a_touch_that_scattered_is_expected_to_be_off_and_counts_less(hand: Hand) -> None:
+    landmarks = hand.session.registering.landmarks
+    fit = landmarks.candidate
+    assert fit is not None
+    assert fit.expected_mm is not None
+    steady_mm, counted_mm = fit.expected_mm[2], fit.residuals_mm[2]
+    assert counted_mm > steady_mm
+    assert hand.tone(2, 1) == theme.ALARM_MEDIUM
+    assert "F3 disagrees" in hand.text("register_verdict")
+    predicted = hand.text("predicted_tre")
+    hand.press("start_touching")
+    hand.touch(4.0)
+    hand.show()
+    fit = hand.session.registering.landmarks.candidate
+    assert fit is not None
+    assert fit.expected_mm is not None
+    assert fit.expected_mm[2] > 2.5 * steady_mm
+    assert fit.residuals_mm[2] > counted_mm + 0.5
+    assert hand.cells(2)[2] == f"≤ {fit.expected_mm[2]:.1f}"
+    assert hand.tone(2, 1) == theme.TEXT_1
+    assert float(hand.text("predicted_tre").split()[0]) < 0.8 * float(predicted.split()[0])
+
+
+def test_the_foot_says_in_a_word_where_a_registration_stands(hand: Hand) -> None:
+    rules = hand.session.registering.rules
+    assert hand.text("register_head") == f"✓ Within {rules.good_tre_mm:g} mm, not accepted yet"
+    assert hand.button("accept_registration").property("kind") == "primary"
+    hand.press("accept_registration")
+    assert hand.text("register_head") == "✓ Accepted, landmarks"
+    assert hand.button("accept_registration").property("kind") == ""
+    hand.session.registering.registration = None
+    strict = RegistrationRules(good_tre_mm=0.1, max_tre_mm=rules.max_tre_mm)
+    hand.session.registering._rules = lambda: strict
+    hand.show()
+    assert hand.text("register_head") == "! Above 0.1 mm"
+    hand.press("accept_registration")
+    assert hand.session.registering.registration is None
+    assert hand.text("register_head").endswith(" mm: accept it anyway?")
+    hand.press("decline_registration")
+    assert hand.text("register_head") == "! Above 0.1 mm"
+    hand.press("accept_registration")
+    hand.press("confirm_registration")
+    assert hand.session.registering.registration is not None
+
+
+def test_a_small_error_of_a_refused_place_is_not_shown(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = hand.session.registering.landmarks.candidate
+    assert fit is not None
+    refused = replace(fit, registration=fit.registration.refused("two places fit alike"))
+    monkeypatch.setattr(hand.session.registering.landmarks, "candidate", refused)
+    hand.show()
+    assert hand.text("predicted_tre") == "—"
+    assert hand.text("register_head") == "✕ Refused"
+    assert hand.text("register_verdict").startswith("Two places fit alike.")
+    assert hand.button("accept_registration").property("kind") == ""
+    hand.press("accept_registration")
+    assert "this registration was refused" in hand.banner.lower()
+
+
+def test_a_drift_seen_by_the_live_check_is_said_where_the_error_stands(hand: Hand) -> None:
+    hand.press("accept_registration")
+    hand.show()
+    hand.session.quality.warning = "the ultrasound fits better 4 mm towards the feet"
+    hand.show()
+    assert hand.text("register_head") == "! Landmarks: drifts"
+    assert hand.text("predicted_tre") != "—"
+    assert hand.button("section_ultrasound").text().endswith("\ndrifts")
+    hand.session.quality.warning = None
+    hand.show()
+    assert hand.text("register_head") == "✓ Accepted, landmarks"
+
+
+def test_what_is_needed_is_seen_without_scrolling_on_a_small_screen(hand: Hand) -> None:
+    hand.window.resize(1366, 768)
+    hand.show()
+    for name in ("landmarks", "surface", "ultrasound", "fluoro", "manual", "history"):
+        hand.press(f"section_{name}")
+        hand.show()
+        scrolls = hand.page.sections._pages.currentWidget()
+        assert isinstance(scrolls, QScrollArea)
+        bar = scrolls.verticalScrollBar()
+        assert bar is not None
+        assert bar.maximum() == 0, name
+    assert hand.page.sections.width() == theme.SIDE_WIDTH_SMALL
+    hand.press("section_landmarks")
+    hand.show()
+    table = hand.window.findChild(QTableWidget, "fiducials")
+    assert table is not None
+    assert table.height() >= HEADER_PX + LEAST_ROWS * ROW_PX
+    assert table.geometry().bottom() < hand.button("undo_touch").geometry().top()
+
+
+def test_the_views_along_the_path_unfold(hand: Hand) -> None:
+    hand.press("section_fluoro")
+    hand.show()
+    card = hand.page._carm_views
+    assert not card.isVisible()
+    hand.press("fold_views_along_the_path")
+    assert card.isVisible()
+    hand.press("fold_views_along_the_path")
+    assert not card.isVisible()
+    hand.press("section_landmarks")
+    bring_into_sight(card)
+    assert card.isVisible()
+    assert hand.page.sections.current == "Fluoro"

@@ -126,6 +126,29 @@ def test_swept_registered_looked_at_and_accepted(hand: Hand) -> None:
     assert hand.words("sweep_result") == "No sweep yet"
 
 
+def test_bone_is_asked_for_and_the_same_sweep_serves_the_image_too(hand: Hand) -> None:
+    hand.bench.use(start_off(6.0, 3.0, 4))
+    hand.press("start_sweep")
+    hand.sweep()
+    hand.press("sweep_bone")
+    hand.press("register_sweep")
+    hand.wait(lambda: "bone" in hand.banner)
+    assert "register by the image" in hand.banner
+    hand.wait(lambda: not hand.window.desk.worker.busy)
+    hand.send(0)
+    assert hand.step.outcome is None
+    hand.press("sweep_bone")
+    hand.press("register_sweep")
+    hand.wait(lambda: hand.step.outcome is not None)
+    hand.send(0)
+    assert "similarity" in hand.words("sweep_detail")
+    hand.press("sweep_bone")
+    hand.send(0)
+    assert hand.step.outcome is None
+    assert hand.words("sweep_result").endswith("2 windows")
+    assert hand.button("register_sweep").isEnabled()
+
+
 def test_the_picture_shows_the_ct_where_the_registration_puts_it(hand: Hand) -> None:
     """By its greys: the CT alone, resliced in the image's plane, against the CT itself."""
     hand.bench.use(CT_FROM_REFERENCE)
@@ -222,7 +245,7 @@ def test_a_search_is_cancelled_by_discarding_the_sweep(
     # One that comes to its end all the same is not wanted any more.
     concluded: list[object] = []
     monkeypatch.setattr(hand.step, "conclude", concluded.append)
-    monkeypatch.setattr(hand.step, "solution", lambda: lambda progress: object())
+    monkeypatch.setattr(hand.step, "solution", lambda by: lambda progress: object())
     hand.press("start_sweep")
     hand.sweep()
     hand.press("register_sweep")

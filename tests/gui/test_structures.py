@@ -223,9 +223,9 @@ def test_ctrl_z_takes_back_what_was_done_last(hands: Hands) -> None:
     hands.click("structure_brush")
     hands.drag((-10.0, 0.0, 0.0), (10.0, 0.0, 0.0))
     session = hands.window.session
-    session.set_target((0.0, 0.0, 0.0))
+    session.planning.set_target((0.0, 0.0, 0.0))
     QTest.keyClick(hands.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert session.draft.target_ct_mm is None
+    assert session.planning.draft.target_ct_mm is None
     assert hands.names == ["Lesion"]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hw_mocks.anatomy import Anatomy, NeedleShape, TissueMotion
+from hw_mocks.intensifier import Intensifier
 from hw_mocks.xray import XRayRenderer, XRaySettings
 from ir_nav.geometry import CArmGeometry
 
@@ -203,3 +205,34 @@ def test_a_frame_is_quick(water: Anatomy) -> None:
         renderer.render(carm_from_ct(), motion, None)
         spans.append(time.perf_counter() - started)
     assert np.median(spans) < 0.040
+
+
+def test_an_intensifier_moves_what_is_seen_and_flat_detectors_do_not() -> None:
+    """The dense cube far from the middle, where the closed form says."""
+    pose, bend = carm_from_ct(0.0, (60.0, 0.0, 45.0)), Intensifier(0.08, 0.04)
+    bent = replace(IDEAL, intensifier=bend)
+    shadows = []
+    for settings in (IDEAL, bent):
+        with_bead, without = (
+            XRayRenderer(phantom(bead=bead), GEOMETRY, 1, settings)
+            .render(pose, REST, None)
+            .astype(float)
+            for bead in (True, False)
+        )
+        darker = np.clip(without - with_bead, 0.0, None)
+        darker[darker < 0.2 * darker.max()] = 0.0
+        v, u = np.indices(darker.shape)
+        shadows.append(np.array([(darker * u).sum(), (darker * v).sum()]) / darker.sum())
+    true_px = GEOMETRY.project(pose[:3, :3] @ [8.0, 0.0, 4.0] + pose[:3, 3])
+    np.testing.assert_allclose(shadows[0], true_px, atol=0.7)
+    moved = bend.seen_px(shadows[0][None], GEOMETRY.size_px)[0]
+    np.testing.assert_allclose(shadows[1], moved, atol=0.3)
+    assert np.linalg.norm(shadows[1] - shadows[0]) > 5.0
+
+
+def test_the_maps_undo_what_the_intensifier_does() -> None:
+    bend, size = Intensifier(0.06, 0.03), (96, 80)
+    columns, rows = bend.maps(size)
+    seen = bend.seen_px(np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float), size)
+    v, u = np.mgrid[0:80, 0:96]
+    np.testing.assert_allclose(seen, np.stack([u.ravel(), v.ravel()], axis=1), atol=1e-3)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, XRay3DAngiographicImageStorage
 
 from ir_nav.registration import RegistrationError
-from ir_nav.registration.carm_calibration import HeaderView, frame_pixels, header_view
+from ir_nav.registration.carm_calibration import (
+    HeaderView,
+    frame_count,
+    frame_pixels,
+    header_view,
+)
 from ir_nav.registration.fluoro.view import Pixels
 
 SID_MM, ISOCENTRE_MM, PITCH_MM = 1200.0, 800.0, 0.3
@@ -192,3 +197,113 @@ def test_a_flipped_enhanced_picture_is_already_seen_from_the_focal_spot() -> Non
     assert not found.mirrored
     np.testing.assert_allclose(_px(found, [0, 0, 0]), [399 - 159.75, 189.75])
     assert _px(found, [10, 0, 0])[0] < 399 - 159.75
+
+
+# Rotational runs, and volumes made from them --------------------------------
+
+
+def _turned(angles_deg: list[float], *, of_room: bool) -> Dataset:
+    """An Enhanced XA run with the angles of each frame, the patient's or the room's."""
+    dataset = _enhanced()
+    dataset.NumberOfFrames = len(angles_deg)
+    frames = []
+    for angle in angles_deg:
+        frame, place = Dataset(), Dataset()
+        if of_room:
+            place.PositionerIsocenterPrimaryAngle = angle
+            place.PositionerIsocenterSecondaryAngle = 4.0
+            place.PositionerIsocenterDetectorRotationAngle = 0.0
+            frame.IsocenterReferenceSystemSequence = [place]
+        else:
+            place.PositionerPrimaryAngle, place.PositionerSecondaryAngle = angle, 4.0
+            frame.PositionerPositionSequence = [place]
+        frames.append(frame)
+    dataset.PerFrameFunctionalGroupsSequence = frames
+    return dataset
+
+
+@pytest.mark.parametrize("of_room", [False, True])
+def test_each_frame_of_a_run_has_its_own_place(of_room: bool) -> None:
+    run = _turned([-100.0, -20.0, 60.0], of_room=of_room)
+    assert frame_count(run) == 3
+    found = [header_view(run, frame) for frame in range(3)]
+    assert [one.primary_deg for one in found] == [-100.0, -20.0, 60.0]
+    source = [
+        -one.view.carm_from_world[:3, :3].T @ one.view.carm_from_world[:3, 3] for one in found
+    ]
+    pose = found[2].view.carm_from_world
+    # The focal spot lies opposite the detector: for LAO 60 to the right, behind and to the feet.
+    a, b = np.radians([60.0, 4.0])
+    towards = np.array([np.sin(a) * np.cos(b), -np.cos(a) * np.cos(b), np.sin(b)])
+    source = -pose[:3, :3].T @ pose[:3, 3]
+    np.testing.assert_allclose(source, -ISOCENTRE_MM * towards, atol=1e-9)
+    assert any("the room's" in note for note in found[0].notes) == of_room
+    # All frames see the isocentre at the same place of the picture.
+    np.testing.assert_allclose([_stored(one, [0, 0, 0]) for one in found], [[159.75, 189.75]] * 3)
+
+
+def test_an_angle_missing_in_one_frame_is_named() -> None:
+    run = _turned([0.0, 10.0], of_room=False)
+    del run.PerFrameFunctionalGroupsSequence[1].PositionerPositionSequence[0].PositionerPrimaryAngle
+    assert header_view(run, 0).primary_deg == 0.0
+    with pytest.raises(RegistrationError, match="no Positioner Primary Angle"):
+        header_view(run, 1)
+
+
+def _volume(**changes: object) -> Dataset:
+    """A volume of 64 x 64 voxels made from two runs: of two projections, then of one."""
+    dataset = Dataset()
+    dataset.SOPClassUID = XRay3DAngiographicImageStorage
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = 64, 64, 64
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    source = Dataset()
+    source.Rows, source.Columns = 300, 400
+    source.ImagerPixelSpacing = [PITCH_MM, PITCH_MM]
+    dataset.ContributingSourcesSequence = [source]
+    acquisitions = []
+    for angles in ((-100.0, 95.0), (10.0,)):
+        acquisition = Dataset()
+        acquisition.DistanceSourceToDetector = SID_MM
+        acquisition.DistanceSourceToIsocenter = ISOCENTRE_MM
+        projections = []
+        for angle in angles:
+            projection = Dataset()
+            projection.PositionerIsocenterPrimaryAngle = angle
+            projection.PositionerIsocenterSecondaryAngle = -2.0
+            projections.append(projection)
+        acquisition.PerProjectionAcquisitionSequence = projections
+        acquisitions.append(acquisition)
+    dataset.XRay3DAcquisitionSequence = acquisitions
+    for keyword, value in changes.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def test_a_volume_states_the_geometry_of_its_projections() -> None:
+    volume = _volume()
+    assert frame_count(volume) == 3
+    found = [header_view(volume, frame) for frame in range(3)]
+    assert [one.primary_deg for one in found] == [-100.0, 95.0, 10.0]
+    for one in found:
+        geometry = one.view.geometry
+        assert (geometry.size_px, geometry.sid_mm) == ((400, 300), SID_MM)
+        assert geometry.pixel_mm == (PITCH_MM, PITCH_MM)
+        assert one.view.carm_from_world[2, 3] == pytest.approx(ISOCENTRE_MM)
+        # How the voxels are shown says nothing of the projections.
+        assert one.view.pixels is Pixels.INTENSITY
+    with pytest.raises(RegistrationError, match="there is no frame 4"):
+        header_view(volume, 3)
+    with pytest.raises(RegistrationError, match="a volume, not the pictures"):
+        frame_pixels(volume, found[0])
+
+
+def test_a_volume_without_what_is_needed_is_refused_in_words() -> None:
+    with pytest.raises(RegistrationError, match="does not list its projections"):
+        header_view(_volume(XRay3DAcquisitionSequence=[]))
+    with pytest.raises(RegistrationError, match="no Imager Pixel Spacing, Rows, Columns"):
+        header_view(_volume(ContributingSourcesSequence=[]))
+    without = _volume()
+    del without.XRay3DAcquisitionSequence[0].DistanceSourceToIsocenter
+    with pytest.raises(RegistrationError, match="no Distance Source to Patient"):
+        header_view(without)
+    assert header_view(without, 2).primary_deg == 10.0

@@ -13,8 +13,9 @@ import SimpleITK as sitk
 from ir_nav.cli import main
 from ir_nav.geometry import apply, rigid_inverse
 from ir_nav.registration import RegistrationError
+from ir_nav.registration.fluoro.axes import axes_through
 from ir_nav.registration.fluoro.following import follow
-from ir_nav.registration.fluoro.local import axes_through, refine
+from ir_nav.registration.fluoro.local import refine
 from ir_nav.registration.fluoro.outcome import FluoroRegistration, stated
 from ir_nav.registration.fluoro.prepared import prepare_levels
 from ir_nav.registration.fluoro.registration import (
@@ -235,7 +236,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert result["about_ct_mm"] == CENTRE_CT_MM.tolist()
     assert len(result["residuals"]) == 2
     assert result["inputs"][-1] == "breathing: end of expiration"
-    assert "95 %" in capsys.readouterr().out
+    assert 0.0 < result["depth_95_mm"] < 2.0
+    assert result["second_view_wanted"] is False
+    assert f"± {result['depth_95_mm']:.1f} mm (95 %)" in capsys.readouterr().out
     del arguments[-4:-2]  # one geometry less
     assert main(arguments) != 0
     assert "2 frames but 1 geometries" in capsys.readouterr().err

@@ -179,6 +179,42 @@ def test_equal_covariances_change_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_one_residual_in_a_hundred_is_larger_than_expected(shape: str) -> None:
+    points = np.array(LAYOUTS["six on the skin"], dtype=float)
+    errors = SHAPES[shape](len(points))
+    rng = np.random.default_rng(12)
+    noise = np.einsum("nij,tnj->tni", np.linalg.cholesky(errors), rng.normal(size=(700, 6, 3)))
+    noisy = in_reference(points) + noise
+    expected = register_landmarks(
+        tuple("ABCDEF"), points, noisy[0], 5.0, errors_reference_mm2=errors
+    ).expected_mm
+    assert expected is not None
+    left = [fit_points_anisotropic(one, points, errors).residuals_mm for one in noisy]
+    larger = (np.array(left) > expected).mean(axis=0)
+    # 7 of 700 at each point, give or take 2.6.
+    assert (larger < 0.025).all()
+    assert 0.004 < larger.mean() < 0.018
+
+
+def test_points_that_agree_by_chance_prove_no_smaller_error_than_was_stated() -> None:
+    points = np.array(LAYOUTS["six on the skin"], dtype=float)
+    errors = np.broadcast_to(np.eye(3) * 0.5, (6, 3, 3))
+    middle = points.mean(axis=0)
+    stated = with_covariance(motion_covariance(points, errors, middle), middle)
+    off = np.random.default_rng(4).normal(size=points.shape)
+
+    def predicted_mm(rms_mm: float) -> float:
+        touched = in_reference(points + rms_mm * off)
+        names = tuple("ABCDEF")
+        fit = register_landmarks(names, points, touched, 5.0, errors_reference_mm2=errors)
+        return fit.registration.tre_mm(TARGETS[1])
+
+    assert predicted_mm(0.05) == pytest.approx(stated.tre_mm(TARGETS[1]), rel=1e-2)
+    assert predicted_mm(4.0) == pytest.approx(2.0 * predicted_mm(2.0), rel=0.05)
+    assert predicted_mm(2.0) > 1.5 * stated.tre_mm(TARGETS[1])
+
+
 def test_the_map_is_the_error_of_each_point_and_moves_with_no_place_it_is_stated_about() -> None:
     rng = np.random.default_rng(8)
     root = rng.normal(size=(6, 6))

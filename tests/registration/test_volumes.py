@@ -8,10 +8,10 @@ import SimpleITK as sitk
 
 from ir_nav.geometry import apply
 from ir_nav.imaging import Volume, VolumeInfo, body_mask, read_volume
+from ir_nav.registration.volume_search import VolumeRegistrationError
 from ir_nav.registration.volumes import (
     Start,
     VolumeRegistration,
-    VolumeRegistrationError,
     placed,
     register_volumes,
     verdict,

@@ -253,3 +253,10 @@ def test_a_bare_point_is_named_as_one(tmp_path: Path) -> None:
     words = "point in Liver, no lesion outlined"
     text = " ".join(printed(tmp_path, SheetContent(plan(), ct(), aimed_at=words)))
     assert says(text, words)
+
+
+def test_the_c_arms_views_stand_with_gantry_and_table(tmp_path: Path) -> None:
+    words = "Entry view LAO 30° CRAN 5°; progress 1 RAO 60° CAUD 0° (out of reach)"
+    text = " ".join(printed(tmp_path, SheetContent(plan(), ct(), carm=words)))
+    assert says(text, f"C-arm {words}")
+    assert not says(" ".join(printed(tmp_path, SheetContent(plan(), ct()))), "C-arm")

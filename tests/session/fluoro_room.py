@@ -94,8 +94,8 @@ def mtre_mm(found: Registration) -> float:
     return float(np.linalg.norm(shown_ct_mm - BOX_CT_MM, axis=1).mean())
 
 
-def room() -> Room:
-    """The tracker's room with a C-arm that reports its place."""
+def room(**changes: Any) -> Room:
+    """The tracker's room with a C-arm that reports its place. changes: of its fluoro entry."""
     fluoro: dict[str, Any] = {
         "device": "tracker",
         "image": "Fluoro",
@@ -103,6 +103,7 @@ def room() -> Room:
         "pixel_mm": GEOMETRY.pixel_mm,
         "size_px": GEOMETRY.size_px,
         "principal_px": GEOMETRY.principal_px,
+        **changes,
     }
     values = room_values(fluoro=fluoro)
     tool = {"role": "carm", "name": "C-arm", "device": "tracker", "transform": "CArmToTracker"}
@@ -113,16 +114,16 @@ def room() -> Room:
 class FluoroBench:
     """A session with the chest, a plan and a landmark registration 8 mm and 4 deg off."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: Room | None = None) -> None:
         self.now_s = NOW_S
-        self.rig = Rig(room())
+        self.rig = Rig(made or room())
         self.session = session = Session(lambda: self.now_s)
         session.load_case(chest())
-        session.set_target(FOCUS_CT_MM)
-        session.set_entry(ENTRY_CT_MM)
-        session.approve_plan("P", confirmed=True)
+        session.planning.set_target(FOCUS_CT_MM)
+        session.planning.set_entry(ENTRY_CT_MM)
+        session.approving.approve("P", confirmed=True)
         session.connection.room, session.connection.streams = self.rig.room, self.rig.streams
-        session._breath.model = still_breath()
+        session.breath.model = still_breath()
         session.registering.take(landmarks(off_by(8.0, 4.0)))
 
     def shine(

@@ -18,7 +18,7 @@ from ir_nav.planning import Plan
 from ir_nav.registration import LandmarkFit, Method, Registration, Residual
 from ir_nav.registration.tre import motion_covariance
 from ir_nav.session.collection import ToolCalibration
-from ir_nav.session.navigation import Inputs
+from ir_nav.session.inputs import Inputs
 from ir_nav.session.room import Room
 from ir_nav.session.state import Role
 from ir_nav.session.streams import Streams

@@ -77,13 +77,13 @@ class SweptBench:
         self.session = Session(lambda: self.now_s) if session is None else session
         self.rig = Rig(room())
         self.session.load_case(scene().ct, labels())
-        self.session.set_target(TARGET_CT_MM, "liver")
-        self.session.set_entry(TARGET_CT_MM + np.array([0.0, -70.0, 0.0]))
-        self.session.approve_plan("P", confirmed=True)
+        self.session.planning.set_target(TARGET_CT_MM, "liver")
+        self.session.planning.set_entry(TARGET_CT_MM + np.array([0.0, -70.0, 0.0]))
+        self.session.approving.approve("P", confirmed=True)
         self.session.connection.room = self.rig.room
         self.session.connection.streams = self.rig.streams
         self.session.tools.stylus = calibration(np.array([0.0, 0.0, 120.0]), False)
-        self.session._breath.model = still_breath()
+        self.session.breath.model = still_breath()
 
     def use(self, ct_from_reference: FloatArray) -> None:
         """Have the session registered."""

@@ -218,6 +218,7 @@ def test_what_the_breath_and_the_tracker_add_is_in_the_predicted_error(bench: Fl
         np.hypot(calm_mm, 2.0 * 1.5), rel=0.05
     )
     assert found.depth_95_mm > calm_depth_mm
+    assert found.second_view_wanted == (found.depth_95_mm > 2.0)
     assert found.registration.inputs[-1] == "breathing: end of expiration, within 1.5 mm"
 
 

@@ -49,9 +49,9 @@ class Bench:
         self.rig = Rig()
         self.session = Session(lambda: self.now_s)
         self.session.load_case(volume(), fiducials=FIDUCIALS)
-        self.session.set_target((0.0, 0.0, 0.0), "liver")
-        self.session.set_entry((0.0, -80.0, 0.0))
-        self.session.approve_plan("P", confirmed=True)
+        self.session.planning.set_target((0.0, 0.0, 0.0), "liver")
+        self.session.planning.set_entry((0.0, -80.0, 0.0))
+        self.session.approving.approve("P", confirmed=True)
         self.session.connection.room = self.rig.room
         self.session.connection.streams = self.rig.streams
         self.session.tools.stylus = calibration(STYLUS_TIP, False)
@@ -203,7 +203,7 @@ def test_no_point_is_taken_while_a_tool_is_not_ok(
 def test_no_point_is_taken_with_a_calibration_that_has_expired(bench: Bench) -> None:
     bench.hold(POINTS[0])
     bench.session.tools.stylus = replace(bench.session.tools.stylus, pivot=None)
-    with pytest.raises(SessionError, match="the stylus is not calibrated: pivot it"):
+    with pytest.raises(SessionError, match="the stylus is not calibrated: in Set up, pivot it"):
         bench.registering.capture()
 
 
@@ -228,7 +228,7 @@ def test_an_old_registration_expires_and_the_screen_says_so(bench: Bench) -> Non
 def test_the_protocol_sets_the_limits(bench: Bench) -> None:
     strict = RegistrationRules(good_tre_mm=1.0, max_tre_mm=2.0, least_landmarks=4, max_age_min=10)
     protocol = shipped_protocol()
-    bench.session.use_protocol(
+    bench.session.planning.use_protocol(
         Protocol.model_validate(protocol.model_dump() | {"registration": strict.model_dump()})
     )
     bench.touch([0, 1, 2])

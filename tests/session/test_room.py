@@ -114,6 +114,8 @@ def test_a_room_is_read_as_it_was_written(path: Path) -> None:
         ("[0, 1, 0, 0], [0, 0, 1, -700.0], ", "", r"tracker_from_carm"),
         ("\ntracker_from_carm", "\n# tracker_from_carm", r"fluoro: give either tracker_from_carm or a tool"),  # noqa: E501
         ('role = "reference"', 'role = "carm"', r"fluoro: give either tracker_from_carm or a tool"),
+        ("[case]", "reach = { lao_deg = 200.0 }\n[case]", r"fluoro\.reach\.lao_deg: .*less than or equal to 180"),  # noqa: E501
+        ("[case]", "reach = { cran_deg = 20.0 }\n[case]", r"fluoro\.reach\.cran_deg: unknown key; did you mean 'cranial_deg'"),  # noqa: E501
         ("pixel_mm = [0.5, 0.5]", "pixel_mm = [0.0, 0.5]", r"fluoro\.pixel_mm\.0: .*greater than 0"),  # noqa: E501
         ("depth_mm = 120.0", "depth_mm = -1.0", r"ultrasound\.depth_mm: "),
         ("ct_mm = [1.0, 2.0, 3.0]", "ct_mm = [1.0, nan, 3.0]", r"fiducials\.0\.ct_mm\.1: .*finite"),

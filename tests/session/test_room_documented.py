@@ -16,6 +16,7 @@ from ir_nav.session.room import (
     FiducialEntry,
     FluoroEntry,
     OperatorEntry,
+    ReachEntry,
     Room,
     ToolEntry,
     UltrasoundEntry,
@@ -31,6 +32,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "tools": ToolEntry,
     "ultrasound": UltrasoundEntry,
     "fluoro": FluoroEntry,
+    "fluoro: reach": ReachEntry,
     "case": CaseEntry,
     "case: fiducials": FiducialEntry,
     "operator": OperatorEntry,
@@ -72,7 +74,7 @@ def test_every_key_is_documented_with_its_default(section: str) -> None:
 
 
 def test_a_key_that_ends_in_a_unit_states_it() -> None:
-    units = {"_s": "s", "_hz": "Hz", "_mm": "mm", "_px": "px"}
+    units = {"_s": "s", "_hz": "Hz", "_mm": "mm", "_px": "px", "_deg": "°"}
     for section, keys in sections().items():
         for key, (unit, _) in keys.items():
             for ending, expected in units.items():

@@ -54,22 +54,22 @@ def with_streams(session: Session) -> Rig:
 
 def planned(session: Session) -> Session:
     session.load_case(volume())
-    session.set_target((0.0, 0.0, 0.0), "liver")
-    session.set_entry((0.0, -80.0, 0.0))
-    session.approve_plan("P", confirmed=True)
+    session.planning.set_target((0.0, 0.0, 0.0), "liver")
+    session.planning.set_entry((0.0, -80.0, 0.0))
+    session.approving.approve("P", confirmed=True)
     return session
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (lambda s: s.set_target((0, 0, 0)), "open a CT first"),
-        (lambda s: s.set_entry((0, 0, 0)), "open a CT first"),
+        (lambda s: s.planning.set_target((0, 0, 0)), "open a CT first"),
+        (lambda s: s.planning.set_entry((0, 0, 0)), "open a CT first"),
         (lambda s: s.set_fiducials(FIDUCIALS), "open a CT first"),
-        (lambda s: s.approve_plan(), "open a CT first"),
-        (lambda s: s.load_plan(Path("x.json")), "CT|no such plan"),
-        (lambda s: s.save_plan(Path("x.json")), "approve a path first"),
-        (lambda s: s.undo(), "nothing to undo"),
+        (lambda s: s.approving.approve(), "open a CT first"),
+        (lambda s: s.approving.load(Path("x.json")), "CT|no such plan"),
+        (lambda s: s.approving.save(Path("x.json")), "approve a path first"),
+        (lambda s: s.planning.undo(), "nothing to undo"),
         (lambda s: s.connect(), "open a room file first"),
         (
             lambda s: s.tools.start(CollectionKind.PIVOT, Role.NEEDLE),
@@ -97,49 +97,49 @@ def test_points_outside_the_ct_or_not_finite_are_refused(session: Session) -> No
         ((0.0, 0.0), "needs three numbers"),
     ):
         with pytest.raises(SessionError, match=f"the target {words}"):
-            session.set_target(point)
+            session.planning.set_target(point)
         with pytest.raises(SessionError, match=f"the entry {words}"):
-            session.set_entry(point)
-    session.set_target((0.0, 0.0, 200.0))
+            session.planning.set_entry(point)
+    session.planning.set_target((0.0, 0.0, 200.0))
 
 
 def test_a_plan_needs_both_ends_and_a_length_within_the_protocol(session: Session) -> None:
     session.load_case(volume())
-    session.set_target((0.0, 0.0, 0.0))
+    session.planning.set_target((0.0, 0.0, 0.0))
     with pytest.raises(SessionError, match="place the target and the entry first"):
-        session.approve_plan()
+        session.approving.approve()
     for entry in ((0.0, -10.0, 0.0), (0.0, -180.0, 0.0)):
-        session.set_entry(entry)
+        session.planning.set_entry(entry)
         with pytest.raises(SessionError, match=r"is \d+ mm long; .*allows 30 to 150 mm"):
-            session.approve_plan()
-    assert session.plan is None
+            session.approving.approve()
+    assert session.planning.plan is None
 
 
 def test_undo_walks_back_point_by_point(session: Session) -> None:
     session.load_case(volume())
-    session.set_target((1.0, 2.0, 3.0))
-    session.set_entry((0.0, -80.0, 0.0))
-    session.set_target((9.0, 9.0, 9.0))
-    session.undo()
-    np.testing.assert_array_equal(session.draft.target_ct_mm, (1.0, 2.0, 3.0))
-    session.undo()
-    assert session.draft.entry_ct_mm is None
-    session.undo()
-    assert session.draft.target_ct_mm is None
+    session.planning.set_target((1.0, 2.0, 3.0))
+    session.planning.set_entry((0.0, -80.0, 0.0))
+    session.planning.set_target((9.0, 9.0, 9.0))
+    session.planning.undo()
+    np.testing.assert_array_equal(session.planning.draft.target_ct_mm, (1.0, 2.0, 3.0))
+    session.planning.undo()
+    assert session.planning.draft.entry_ct_mm is None
+    session.planning.undo()
+    assert session.planning.draft.target_ct_mm is None
 
 
 def test_a_plan_goes_to_a_file_and_only_back_to_its_own_ct(
     session: Session, tmp_path: Path
 ) -> None:
-    planned(session).save_plan(tmp_path / "p.json")
-    first = session.plan
+    planned(session).approving.save(tmp_path / "p.json")
+    first = session.planning.plan
     session.load_case(volume())
-    session.load_plan(tmp_path / "p.json")
-    assert session.plan == first
+    session.approving.load(tmp_path / "p.json")
+    assert session.planning.plan == first
     session.load_case(volume("another"))
     with pytest.raises(PlanError, match="belongs to another CT"):
-        session.load_plan(tmp_path / "p.json")
-    assert session.plan is None
+        session.approving.load(tmp_path / "p.json")
+    assert session.planning.plan is None
 
 
 def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
@@ -148,14 +148,14 @@ def test_a_new_ct_drops_plan_draft_and_registration(session: Session) -> None:
     session.registering.accept()
     assert session.registering.history
     session.load_case(volume("another"), fiducials=FIDUCIALS)
-    assert session.plan is None
-    assert session.draft.path is None
+    assert session.planning.plan is None
+    assert session.planning.draft.path is None
     assert session.registering.registration is None
     assert session.registering.landmarks.candidate is None
     assert session.registering.history == ()
-    assert session.ground is None
+    assert session.planning.ground is None
     with pytest.raises(SessionError, match="nothing to undo"):
-        session.undo()
+        session.planning.undo()
 
 
 def test_disconnecting_drops_what_was_measured_with_the_devices(session: Session) -> None:
@@ -168,7 +168,7 @@ def test_disconnecting_drops_what_was_measured_with_the_devices(session: Session
     session.disconnect()
     assert session.connection.streams is None
     assert session.registering.registration is None
-    assert session.breathing is None
+    assert session.breath.model is None
     assert session.tools.needle.tool_from_tip is None
     assert session.tools.stylus.tool_from_tip is None
     assert session.tools.needle.missing() == "pivot it"
@@ -232,9 +232,9 @@ def test_a_plan_from_a_file_meets_the_protocol_and_the_ct(session: Session, tmp_
         path = tmp_path / f"{abs(entry[1]):.0f}.json"
         save_plan(other, path)
         with pytest.raises(SessionError, match=words):
-            session.load_plan(path)
-        assert session.plan is None
-        assert session.draft.path is None
+            session.approving.load(path)
+        assert session.planning.plan is None
+        assert session.planning.draft.path is None
 
 
 def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target(
@@ -243,12 +243,12 @@ def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target
     planned(session)
     session.registering.landmarks.candidate = landmark_fit(4.0)
     session.registering.accept()
-    session.set_target((5.0, 0.0, 0.0))
-    session.approve_plan(confirmed=True)
+    session.planning.set_target((5.0, 0.0, 0.0))
+    session.approving.approve(confirmed=True)
     assert session.registering.registration is not None
-    session.set_target((-190.0, -20.0, 0.0))
-    session.set_entry((-190.0, -90.0, 0.0))
-    session.approve_plan(confirmed=True)
+    session.planning.set_target((-190.0, -20.0, 0.0))
+    session.planning.set_entry((-190.0, -90.0, 0.0))
+    session.approving.approve(confirmed=True)
     assert session.registering.predicted_tre_mm is not None
     assert session.registering.predicted_tre_mm > 5.0
     assert session.registering.registration is None
@@ -256,9 +256,11 @@ def test_another_plan_keeps_a_registration_only_where_it_holds_at_the_new_target
         session.registering.accept()
 
 
-def test_breathing_is_learnt_after_it_was_watched(session: Session) -> None:
+def test_breathing_is_learnt_after_it_was_watched() -> None:
+    clock = Clock()
+    session = Session(clock)
     rig = with_streams(session)
-    session.watch_breathing_again()
+    session.breath.begin()
     for step in range(15 * 60):
         time_s = NOW_S + step / 60
         place = TRACKER_FROM_REFERENCE.copy()
@@ -266,11 +268,17 @@ def test_breathing_is_learnt_after_it_was_watched(session: Session) -> None:
         rig.send(Role.REFERENCE, place, time_s)
         if step % 30 == 0:
             session.tick(time_s)
-            assert (session.breathing is not None) == (step / 60 >= 12.0)
-    assert session.breathing is not None
-    assert session.breathing.axis_tracker[2] == pytest.approx(1.0, abs=1e-3)
-    session.watch_breathing_again()
-    assert session.breathing is None
+            assert (session.breath.model is not None) == (step / 60 >= 12.0)
+    assert session.breath.model is not None
+    assert session.breath.model.axis_tracker[2] == pytest.approx(1.0, abs=1e-3)
+    assert session.tick(time_s).breathing is not None
+    learnt, clock.now_s = session.breath.model, time_s
+    session.breath.begin()
+    session.tick(time_s)
+    assert session.breath.model is None, "what was seen before counts no more"
+    session.breath.model = learnt
+    session.disconnect()
+    assert session.breath.model is None, "another room, another patient"
 
 
 def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
@@ -282,7 +290,7 @@ def test_what_happens_is_in_the_log(session: Session, tmp_path: Path) -> None:
     session.registering.landmarks.candidate = landmark_fit()
     session.registering.accept()
     rig.all_seen()
-    session.watch_breathing_again()
+    session.breath.begin()
     first = session.tick(NOW_S)
     assert first.refusal is not None
     session.mark("at the target")

@@ -32,9 +32,9 @@ class Bench:
         self.stroker = Stroker(self.rig)
         self.session = Session(lambda: self.stroker.now_s)
         self.session.load_case(belly())
-        self.session.set_target(TARGET_CT, "liver")
-        self.session.set_entry((60.0, -95.0, 20.0))
-        self.session.approve_plan("P", confirmed=True)
+        self.session.planning.set_target(TARGET_CT, "liver")
+        self.session.planning.set_entry((60.0, -95.0, 20.0))
+        self.session.approving.approve("P", confirmed=True)
         self.session.connection.room = self.rig.room
         self.session.connection.streams = self.rig.streams
         self.session.tools.stylus = calibration(STYLUS_TIP, False)

@@ -11,14 +11,17 @@ import pytest
 from ir_nav.geometry import rigid_inverse
 from ir_nav.imaging import Volume, VolumeInfo
 from ir_nav.recording import EventKind, read_log
-from ir_nav.registration import Method
+from ir_nav.registration import Method, RegistrationError
+from ir_nav.registration.ultrasound.bone_alignment import BoneRegistration
 from ir_nav.registration.ultrasound.quality_trace import Fit
 from ir_nav.session.errors import SessionError
 from ir_nav.session.gathered_sweep import MOST_FRAMES
 from ir_nav.session.live_quality import WARN_AFTER
 from ir_nav.session.state import UltrasoundState
-from ir_nav.session.sweep_registering import SweepOutcome
+from ir_nav.session.sweep_outcome import SweepBy, SweepOutcome
+from tests.registration.bone_scene import make_bone_scene
 from tests.registration.ultrasound_scene import CT_FROM_REFERENCE, TARGET_CT_MM, start_off
+from tests.session import swept_bench
 from tests.session.swept_bench import FRAMES, SweptBench, scene
 
 
@@ -111,7 +114,7 @@ def test_a_start_is_asked_for_in_words(bench: SweptBench) -> None:
     with pytest.raises(SessionError, match="register a sweep first"):
         step.accept()
     bench.use(CT_FROM_REFERENCE)
-    bench.session._breath.model = None
+    bench.session.breath.model = None
     with pytest.raises(SessionError, match="wait while the reference is watched"):
         step.start()
 
@@ -145,9 +148,9 @@ def test_a_ct_that_does_not_fit_is_refused_and_nothing_changes(bench: SweptBench
     ct = scene().ct
     mirrored = np.ascontiguousarray(ct.voxels[::-1, ::-1])
     bench.session.load_case(Volume(mirrored, ct.ct_from_voxel, "blake2b:other", VolumeInfo()))
-    bench.session.set_target(TARGET_CT_MM, "liver")
-    bench.session.set_entry(TARGET_CT_MM + np.array([0.0, -70.0, 0.0]))
-    bench.session.approve_plan("P", confirmed=True)
+    bench.session.planning.set_target(TARGET_CT_MM, "liver")
+    bench.session.planning.set_entry(TARGET_CT_MM + np.array([0.0, -70.0, 0.0]))
+    bench.session.approving.approve("P", confirmed=True)
     bench.use(CT_FROM_REFERENCE)
     used = bench.session.registering.registration
     bench.session.sweeping.start()
@@ -232,3 +235,35 @@ def test_a_passing_doubt_and_a_rare_frame_do_not_warn(bench: SweptBench) -> None
     bench.send(0)
     assert quality.similarities == ()
     assert quality.warning is None
+
+
+def test_the_same_sweep_is_registered_by_its_bone(
+    bench: SweptBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the back; the liver's CT, which has no such bone, is refused in words before."""
+    bench.use(start_off(6.0, 3.0, 4))
+    step = bench.session.sweeping
+    step.start()
+    bench.sweep()
+    with pytest.raises(RegistrationError, match="sweep over ribs, spine"):
+        step.solution(SweepBy.BONE)(_ignore)
+    assert step.sweep is not None
+    back = make_bone_scene()
+    monkeypatch.setattr(swept_bench, "scene", lambda: back)
+    bench = SweptBench()
+    bench.use(start_off(6.0, 3.0, 4))
+    step = bench.session.sweeping
+    step.start()
+    bench.sweep()
+    step.conclude(step.solution(SweepBy.BONE)(_ignore))
+    assert step.outcome is not None
+    assert isinstance(step.outcome.found, BoneRegistration)
+    step.reconsider()
+    assert step.outcome is None
+    assert step.sweep is not None
+    step.conclude(step.solution(SweepBy.BONE)(_ignore))
+    taken = step.accept(confirmed=True)
+    assert taken.accepted
+    used = bench.session.registering.registration
+    assert used is not None
+    assert back.error_mm(used.ct_from_reference.matrix) < 1.0

@@ -228,7 +228,7 @@ def test_touching_says_that_it_has_not_begun_or_is_done() -> None:
 def test_touching_wants_fiducials_and_a_calibrated_stylus() -> None:
     hand = Hand()
     hand.session.tools.stylus = type(hand.session.tools.stylus)()
-    with pytest.raises(SessionError, match="the stylus is not calibrated: pivot it"):
+    with pytest.raises(SessionError, match="the stylus is not calibrated: in Set up, pivot it"):
         hand.session.registering.start()
     hand.session.set_fiducials(hand.session.case.fiducials[:2])
     with pytest.raises(SessionError, match="at least three fiducials"):

@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     [
         ("{", "Invalid JSON"),
         (changed(format=2), "format: Input should be 1"),
-        (changed(colour="red"), "colour: Extra inputs"),
+        (changed(colour="red"), "colour: is not known here"),
         (changed(patterns=PHANTOM["patterns"][:1]), "at least 2 are needed"),
         (changed(patterns=[]), "patterns"),
         (with_wire(0, 1, name="7:G1_g1"), "two wires have the same name"),

@@ -111,9 +111,10 @@ class GuidePage(Page):
 
     def show_state(self, state: NavigationState) -> None:
         self.follow_case(self._slices, self.scene)
-        if self.session.plan is not self._plan:
+        plan = self.session.planning.plan
+        if plan is not self._plan:
             # A plan builds its path anew each time it is asked.
-            self._plan = self.session.plan
+            self._plan = plan
             self._path = None if self._plan is None else self._plan.path
         path = self._path
         error_mm = None if state.budget is None else state.budget.radius_95_mm
@@ -148,8 +149,9 @@ class GuidePage(Page):
                 tolerance_mm=TOLERANCE_MM,
             )
         target = "Target"
-        if self.session.plan is not None and self.session.plan.structure:
-            target = self.session.plan.structure
+        plan = self.session.planning.plan
+        if plan is not None and plan.structure:
+            target = plan.structure
         self.ultrasound.show_frame(shown.ultrasound, overlays, target)
         self.fluoro.show_frame(shown.fluoro, overlays)
 

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QGridLayout, QHBoxLayout
 
 from ir_nav.gui import theme
 from ir_nav.gui.approval_card import ApprovalCard, back_words
+from ir_nav.gui.carm_views_card import CArmViewsCard
 from ir_nav.gui.desk import Desk
 from ir_nav.gui.forms import Card, Facts, label
 from ir_nav.gui.instrument_layer import InstrumentLayer
@@ -75,6 +76,9 @@ class PlanPage(Page):
         self.proposals = ProposalsCard(desk, self.choose)
         self._papers = PlanExportCard(desk)
         self.needles = NeedlesCard(desk)
+        self._carm_views = CArmViewsCard(
+            desk, lambda: self.session.planning.draft.path, "Place target and entry to see them."
+        )
         self.structures = StructuresCard(desk, self.tools)
         self._offer = TargetOffer(desk, self.structures.structures, self.points.aim_at)
         self.approval = ApprovalCard(desk, self.ground)
@@ -88,7 +92,7 @@ class PlanPage(Page):
         self._build()
         self.share_window(self.slices)
         self.tools.add_layer(NeedlesLayer(self._followed_plan))
-        self.tools.add_layer(InstrumentLayer(lambda: self.session.plan))
+        self.tools.add_layer(InstrumentLayer(lambda: self.session.planning.plan))
         self.hands = PlanHands(
             self, desk, self.tools, self.views, self.scene, self.points, self._look_at_draft
         )
@@ -107,9 +111,10 @@ class PlanPage(Page):
         hint = Card()
         hint.add(label(READING_HINT, "quiet"))
         session, notes = self.session, self.reading.desk.annotations.book
+        planning = session.planning
         self.sections = SideSections(
             (
-                Section("Path", (self.points, self.proposals), lambda: path_state(session.draft)),
+                Section("Path", (self.points, self.proposals), lambda: path_state(planning.draft)),
                 Section(
                     "Limits",
                     (limits, found),
@@ -125,8 +130,8 @@ class PlanPage(Page):
                 ),
                 Section(
                     "Needle",
-                    (self._papers, self.needles),
-                    lambda: needle_state(session.plan, session.protocol),
+                    (self._papers, self._carm_views, self.needles),
+                    lambda: needle_state(planning.plan, planning.protocol),
                 ),
                 Section(
                     "Reading",
@@ -158,15 +163,17 @@ class PlanPage(Page):
         self.ground.follow()
         self._paint_skin()
         seen = (self._drawn, self._ground, self._surfaces)
-        now = (self.session.planning.now, self.session.ground, self.desk.look.surfaces)
+        now = (self.session.planning.now, self.session.planning.ground, self.desk.look.surfaces)
         if any(old is not new for old, new in zip(seen, now, strict=True)):
             self._surfaces = self.desk.look.surfaces
             self._show_draft(self.session.planning.now)
         self.scene.show_overlays(self._overlays)
-        self._papers.show_plan(self.session.plan)
+        self._papers.show_plan(self.session.planning.plan)
         self.points.protocols.follow()
         self.points.follow()
         self.needles.follow()
+        if self.sections.current == "Needle":
+            self._carm_views.follow()
         self.approval.follow()
         self.sections.show_states()
 
@@ -178,12 +185,12 @@ class PlanPage(Page):
 
     def choose(self, index: int) -> None:
         """Take a proposed path, counted from 0."""
-        self.desk.attempt(lambda: self.session.choose_proposal(index))
+        self.desk.attempt(lambda: self.session.planning.choose_proposal(index))
 
     def _paint_skin(self) -> None:
         """The skin by the quality of its entries, while there are proposals for this target, and
         where it is kept free."""
-        surfaces, ground = self.desk.look.surfaces, self.session.ground
+        surfaces, ground = self.desk.look.surfaces, self.session.planning.ground
         proposals, mask = self.proposals.show_paths(), self.kept_free.mask
         now = (proposals, surfaces, mask)
         if len(self._on_skin) != len(now) or any(
@@ -208,7 +215,7 @@ class PlanPage(Page):
     def propose(self) -> None:
         """Search for a path to the target on the worker."""
         session = self.session
-        drawn, case, ground = session.planning.now, session.case, session.ground
+        drawn, case, ground = session.planning.now, session.case, session.planning.ground
         target, outline = drawn.draft.target_ct_mm, self.desk.look.outline
         if case.volume is None or target is None:
             self.desk.banner.say("Place the target first", Mood.REFUSED)
@@ -232,9 +239,9 @@ class PlanPage(Page):
         """Take back the last change, of the structures or of the plan."""
         if self.structures.take_undo():
             return
-        plan = self.session.plan
-        if self.desk.attempt(self.session.undo) and self.session.plan is not plan:
-            self.desk.banner.say(back_words(self.session.plan), Mood.DONE)
+        planning, plan = self.session.planning, self.session.planning.plan
+        if self.desk.attempt(planning.undo) and planning.plan is not plan:
+            self.desk.banner.say(back_words(planning.plan), Mood.DONE)
 
     def approve(self) -> None:
         """Make this path the plan."""
@@ -258,7 +265,7 @@ class PlanPage(Page):
         case, drawn, ground, proposals = found
         if case is not self.session.case:
             return  # another patient, or other structures, while it was looked for
-        self.session.take_proposals(ground, proposals, drawn)
+        self.session.planning.take_proposals(ground, proposals, drawn)
         self._drawn = None
 
     def _followed_plan(self) -> Plan | None:
@@ -268,11 +275,11 @@ class PlanPage(Page):
 
     def _look_at_draft(self) -> None:
         """The views turn to where a drag has left the points."""
-        self.views.aim(self.session.draft, moved=False)
+        self.views.aim(self.session.planning.draft, moved=False)
 
     def _show_draft(self, drawn: Drawn) -> None:
         draft, before = drawn.draft, self._drawn
-        self._drawn, self._ground = drawn, self.session.ground
+        self._drawn, self._ground = drawn, self.session.planning.ground
         apart = drawn.plan is not None and not drawn.is_needle
         self._overlays = Overlays(
             target_ct_mm=draft.target_ct_mm,
@@ -283,7 +290,7 @@ class PlanPage(Page):
         for view in self.slices:
             view.show_overlays(self._overlays)
         self._aim(drawn, before)
-        self._findings = self.session.findings
+        self._findings = self.session.planning.findings
         self._show_facts(drawn, self._findings)
 
     def _aim(self, drawn: Drawn, before: Drawn | None) -> None:
@@ -302,7 +309,7 @@ class PlanPage(Page):
         path = drawn.draft.path
         skin_deg = None if path is None else self.desk.look.skin_angle_deg(path)
         self.structures.order_by(None if found is None else found.limits)
-        self._limits.show_rows(limit_rows(found, self.session.ground, drawn.protocol))
+        self._limits.show_rows(limit_rows(found, self.session.planning.ground, drawn.protocol))
         measured = found is not None and found.limits is not None
         words = "Distances are being worked out" if path else "Place target and entry"
         self._unmeasured.setText("" if measured else words)

@@ -21,7 +21,7 @@ from ir_nav.gui.quality_panel import QualityPanel
 from ir_nav.gui.registrations_card import CheckCard, RegistrationsCard
 from ir_nav.gui.scene_records import Overlays
 from ir_nav.gui.scene_view import SceneView
-from ir_nav.gui.side_sections import Section, SideSections
+from ir_nav.gui.side_sections import Folded, Section, SideSections
 from ir_nav.gui.slice_mouse import BrowsableSlice
 from ir_nav.gui.slice_tools import SliceTools
 from ir_nav.gui.surface_card import SurfaceCard
@@ -49,9 +49,11 @@ class RegisterPage(Page):
         self.scene = SceneView(desk.scene)
         self.cell = QStackedWidget()
         self.fit = FitCard(desk)
-        self.landmarks = LandmarksCard(desk, self._look_at, self.fit.decline)
+        self._map_button = button(
+            "error_map", "Error map", self.toggle_map, kind="small", checkable=True
+        )
+        self.landmarks = LandmarksCard(desk, self._look_at, self.fit.decline, self._map_button)
         self.surface = SurfaceCard(desk)
-        self.manual = ManualCard(desk)
         self._check = CheckCard(desk)
         self._accepted = RegistrationsCard(desk)
         self._moved_slice = self.axial
@@ -60,14 +62,11 @@ class RegisterPage(Page):
         self.ultrasound = UltrasoundCard(desk, lambda: self._moved_slice)
         self.quality = QualityPanel()
         self.fluoro = FluoroCard(desk)
+        self.manual = ManualCard(desk, self.tools, self.fluoro.prepare)
         self._carm_views = CArmViewsCard(desk)
         self._map = TreLayer(self._registration, lambda: self.session.registering.rules)
         self.tools.add_layer(self._map)
-        self.tools.add_layer(SwipeLayer(lambda: self.session.swiping.points_ct_mm()))
-        self._map_button = button(
-            "error_map", "Error map", self.toggle_map, kind="small", checkable=True
-        )
-        self.landmarks.add(self._map_button)
+        self.tools.add_layer(SwipeLayer(self._swiped))
         self._notes = Pace(NOTES_S)
         self._shown_index: int | None = None
         self._build()
@@ -78,7 +77,6 @@ class RegisterPage(Page):
         self._beside: dict[str, QWidget] = {
             "Ultrasound": self.ultrasound.view,
             "Fluoro": self.fluoro.fusion,
-            "Manual": self.manual.fusion,
         }
         self._offers: dict[str, Offer] = {
             "Surface": self.surface.offer,
@@ -97,7 +95,8 @@ class RegisterPage(Page):
             "Fluoro": self.fluoro.remove,
             "History": self._accepted.undo,
         }
-        for view in (self.scene, *self._beside.values()):
+        by_hand = (self.manual.views.fusion, self.manual.views.fluoro)
+        for view in (self.scene, *self._beside.values(), *by_hand):
             self.cell.addWidget(view)
         grid = QGridLayout()
         grid.setSpacing(theme.GAP)
@@ -119,16 +118,21 @@ class RegisterPage(Page):
                 Section(
                     "Ultrasound",
                     (self.ultrasound, self.quality),
-                    self.ultrasound.state,
-                    mood=lambda: "warn" if self.session.quality.warning else "",
+                    self._ultrasound_state,
+                    mood=lambda: "warn" if self._drifts else "",
                     short="US",
                 ),
-                Section("Fluoro", (self.fluoro, self._carm_views), self.fluoro.summary),
+                Section(
+                    "Fluoro",
+                    (self.fluoro, Folded("Views along the path", self._carm_views)),
+                    self.fluoro.summary,
+                ),
                 Section("Manual", (self.manual,), self.manual.state),
                 Section(
                     "History",
                     (self._check, self._accepted),
                     self._history_state,
+                    fills=True,
                     widest="✓ 0.0 mm",
                 ),
             ),
@@ -148,7 +152,9 @@ class RegisterPage(Page):
     def show_state(self, state: NavigationState) -> None:
         section = self.sections.current
         self.fit.show_offer(self._offers.get(section, self.fit.landmarks))
-        self.cell.setCurrentWidget(self._beside.get(section, self.scene))
+        self.manual.views.take(section == "Manual")
+        beside = self.manual.beside if section == "Manual" else self._beside.get(section)
+        self.cell.setCurrentWidget(beside or self.scene)
         changed = self.follow_case(self.slices, self.scene)
         touching = self.session.registering.landmarks
         index = touching.next_index if touching.fiducials and not touching.any_order else 0
@@ -167,8 +173,9 @@ class RegisterPage(Page):
         overlays = Overlays(
             target_ct_mm=self._target(),
             marks=self.landmarks.marks(),
-            stylus_ct_mm=state.stylus_tip_ct_mm,
-            swiped_ct_mm=self.session.swiping.points_ct_mm(),
+            # By hand, the slices show both where the CT was moved to.
+            stylus_ct_mm=None if self.manual.views.in_slices else state.stylus_tip_ct_mm,
+            swiped_ct_mm=self._swiped(),
         )
         for view in (*self.slices, self.scene):
             view.show_overlays(overlays)
@@ -179,6 +186,8 @@ class RegisterPage(Page):
         if section == "Fluoro":
             self.fluoro.follow(state.now_s)
             self._carm_views.follow()
+        # Without a registration there is nothing to hold a frame against.
+        self.quality.setVisible(self.session.registering.registration is not None)
         self.quality.show_quality(self.session.quality)
         self.fit.follow()
         self._accepted.follow()
@@ -208,11 +217,22 @@ class RegisterPage(Page):
     def _registration(self) -> Registration | None:
         return self.fit.registration
 
+    def _swiped(self) -> FloatArray | None:
+        return None if self.manual.views.in_slices else self.session.swiping.points_ct_mm()
+
     def _landmarks_state(self) -> str:
         touching = self.session.registering.landmarks
         if not touching.fiducials:
             return str(len(self.session.case.fiducials) or "")
         return f"{len(touching.matched)} of {len(touching.fiducials)}"
+
+    @property
+    def _drifts(self) -> bool:
+        """Whether the live check warns, and no sweep is about to mend it."""
+        return bool(self.session.quality.warning) and self.session.sweeping.sweep is None
+
+    def _ultrasound_state(self) -> str:
+        return "drifts" if self._drifts else self.ultrasound.state()
 
     def _history_state(self) -> str:
         tre_mm = self.session.registering.accepted_tre_mm
@@ -221,7 +241,7 @@ class RegisterPage(Page):
         return "expired" if self.session.registering.expired else ""
 
     def _target(self) -> FloatArray | None:
-        plan = self.session.plan
+        plan = self.session.planning.plan
         return None if plan is None else plan.path.target_ct_mm
 
     def _look_at(self, index: int) -> None:

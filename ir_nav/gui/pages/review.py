@@ -170,7 +170,7 @@ class ReviewPage(Page):
 
     def _aim(self) -> None:
         result = self._review
-        plan = self.session.plan if result is None else result.plan
+        plan = self.session.planning.plan if result is None else result.plan
         if plan is None:
             return
         path = plan.path

@@ -76,7 +76,7 @@ class SetUpPage(Page):
         again = button(
             "watch_breathing",
             "Watch breathing again",
-            self.session.watch_breathing_again,
+            self.session.breath.begin,
             kind="small",
         )
         left.addWidget(again)

@@ -3,6 +3,7 @@
 from ir_nav.registration.carm_calibration.distortion import (
     Distortion,
     distortion_from_grid,
+    straightening_maps,
     undistorted,
 )
 from ir_nav.registration.carm_calibration.files import (
@@ -12,6 +13,7 @@ from ir_nav.registration.carm_calibration.files import (
     write_picture,
     write_view,
 )
+from ir_nav.registration.carm_calibration.header_fields import frame_count, is_volume
 from ir_nav.registration.carm_calibration.headers import (
     HeaderView,
     frame_pixels,
@@ -29,12 +31,15 @@ __all__ = [
     "PlateCalibration",
     "calibrate_from_plate",
     "distortion_from_grid",
+    "frame_count",
     "frame_pixels",
     "header_view",
+    "is_volume",
     "read_distortion",
     "read_header",
     "read_picture",
     "read_plate",
+    "straightening_maps",
     "undistorted",
     "write_distortion",
     "write_picture",

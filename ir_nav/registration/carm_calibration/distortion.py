@@ -46,6 +46,27 @@ class Distortion:
         """Where places (n, 2) of the corrected picture lie in the frame."""
         return np.asarray(_terms(_scaled(corrected_px, self.size_px), DEGREE) @ self.coefficients)
 
+    def scales_to(self, size_px: tuple[int, int]) -> bool:
+        """Whether a frame (width, height) is the whole field in larger or smaller pixels: its
+        shape agrees to a pixel."""
+        ratio = size_px[0] / self.size_px[0]
+        return min(size_px) > 1 and abs(size_px[1] - ratio * self.size_px[1]) <= 1.0
+
+    def at_size(self, size_px: tuple[int, int]) -> Distortion:
+        """The same for the whole field read in larger or smaller pixels (width, height)."""
+        ratio = np.array(size_px, dtype=np.float64) / self.size_px
+        coefficients = self.coefficients * ratio
+        # Pixel centres lie at whole numbers, so that the picture begins at minus one half.
+        coefficients[0] += (ratio - 1.0) / 2.0
+        scale = float(ratio.mean())
+        return Distortion(
+            size_px,
+            read_only(coefficients),
+            self.rms_px * scale,
+            self.largest_px * scale,
+            self.beads,
+        )
+
 
 def distortion_from_grid(frame: FluoroFrame, grid: Plate) -> Distortion:
     """The distortion that a flat grid on the detector shows.
@@ -93,18 +114,33 @@ def undistorted(image: NDArray[np.floating], distortion: Distortion) -> NDArray[
             f"the frame is {image.shape[1]} x {image.shape[0]} px, the distortion was measured at "
             f"{width} x {height}"
         )
-    v, u = np.mgrid[0:height, 0:width]
-    places = distortion.frame_px(np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64))
-    maps = places.reshape(height, width, 2).astype(np.float32)
     return np.asarray(
         cv2.remap(
             np.asarray(image, dtype=np.float32),
-            maps[..., 0],
-            maps[..., 1],
+            *straightening_maps(distortion),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
     )
+
+
+def straightening_maps(
+    distortion: Distortion,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Columns and rows (rows, columns) of the frame at which each pixel of the corrected picture
+    is to be read."""
+    width, height = distortion.size_px
+    half = max(distortion.size_px) / 2.0
+    across, down = (
+        ((np.arange(count) - (count - 1) / 2.0) / half)[:, None] ** np.arange(DEGREE + 1)
+        for count in (width, height)
+    )
+    # The powers of a column and a row are worked out once for all pixels of it.
+    grids = np.zeros((2, DEGREE + 1, DEGREE + 1))
+    for (of_u, of_v), pair in zip(_powers(DEGREE), distortion.coefficients, strict=True):
+        grids[:, of_v, of_u] = pair
+    columns, rows = (np.ascontiguousarray(down @ grid @ across.T, np.float32) for grid in grids)
+    return columns, rows
 
 
 def _matched(
@@ -209,5 +245,9 @@ def _scaled(places_px: FloatArray, size: tuple[int, int]) -> FloatArray:
 def _terms(places: FloatArray, degree: int) -> FloatArray:
     """(n, terms): 1, x, y, x^2, xy, y^2 ... to a degree."""
     x, y = places[:, 0], places[:, 1]
-    powers = [(i - j, j) for i in range(degree + 1) for j in range(i + 1)]
-    return np.stack([x**i * y**j for i, j in powers], axis=1)
+    return np.stack([x**i * y**j for i, j in _powers(degree)], axis=1)
+
+
+def _powers(degree: int) -> list[tuple[int, int]]:
+    """Of x and y, in the order of the coefficients."""
+    return [(i - j, j) for i in range(degree + 1) for j in range(i + 1)]

@@ -1,4 +1,9 @@
-"""The attributes of an X-ray header that geometry needs, wherever its kind of file keeps them."""
+"""The attributes of an X-ray header that geometry needs, wherever its kind of file keeps them.
+
+A rotational run is an XA image with angle increments, or an Enhanced XA image with the angles of
+each frame. A volume that was reconstructed from one (X-Ray 3D Angiographic, PS3.3 C.8.21) states
+the geometry of its projections, though it holds none of their pictures.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.uid import XRay3DAngiographicImageStorage
 
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.view import Pixels
@@ -25,14 +31,50 @@ GROUPS = (
 TURNED_DEG = 0.1
 
 
+def is_volume(dataset: Dataset) -> bool:
+    """Whether the file is a volume that was reconstructed from projections."""
+    return str(dataset.get("SOPClassUID", "")) == XRay3DAngiographicImageStorage
+
+
+def frame_count(dataset: Dataset) -> int:
+    """How many frames there are, or projections that a volume was made from.
+
+    RegistrationError for a volume that does not list them.
+    """
+    if not is_volume(dataset):
+        return int(dataset.get("NumberOfFrames", 1) or 1)
+    count = len(_projections(dataset))
+    if count == 0:
+        raise RegistrationError(
+            "the volume does not list its projections (Per Projection Acquisition Sequence): take "
+            "the run that it was made from, or calibrate the C-arm with a marker plate"
+        )
+    return count
+
+
+def _projections(dataset: Dataset) -> list[tuple[Dataset, Dataset]]:
+    """Each projection with the acquisition that it belongs to."""
+    return [
+        (projection, acquisition)
+        for acquisition in dataset.get("XRay3DAcquisitionSequence") or []
+        for projection in acquisition.get("PerProjectionAcquisitionSequence") or []
+    ]
+
+
 class Fields:
     """One frame's attributes: its own group first, then the shared groups, then the top."""
 
     def __init__(self, dataset: Dataset, frame: int) -> None:
-        count = int(dataset.get("NumberOfFrames", 1) or 1)
+        count = frame_count(dataset)
         if not 0 <= frame < count:
             raise RegistrationError(f"the file holds {count} frames: there is no frame {frame + 1}")
+        self.frames = count
         self._places: list[Dataset] = []
+        if is_volume(dataset):
+            # Its own rows and columns are the volume's: those of the pictures are its sources'.
+            self._places += _projections(dataset)[frame]
+            self._places += list(dataset.get("ContributingSourcesSequence") or [])[:1]
+            return
         per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
         shared = dataset.get("SharedFunctionalGroupsSequence")
         if per_frame and frame < len(per_frame):
@@ -40,7 +82,6 @@ class Fields:
         if shared:
             self._add_groups(shared[0])
         self._places.append(dataset)
-        self.frames = count
 
     def _add_groups(self, groups: Dataset) -> None:
         for name in GROUPS:
@@ -86,7 +127,8 @@ class Fields:
 class HeaderValues:
     """Of one frame. isocentre_mm: source to isocentre. pixel_mm, size_px, view_mm: along the
     columns' axis (u), then the rows'. isocentre_px: (u, v) before a flip. orientation: the
-    patient's directions to the right and down. flipped: mirrored before it was stored."""
+    patient's directions to the right and down. flipped: mirrored before it was stored. The angles
+    are the patient's, or the room's where only those are stated."""
 
     sid_mm: float
     isocentre_mm: float
@@ -111,16 +153,16 @@ def header_values(fields: Fields, frame: int) -> HeaderValues:
     )
     spacing = fields.numbers("ImagerPixelSpacing")
     rows, columns = fields.numbers("Rows"), fields.numbers("Columns")
-    primary = fields.numbers("PositionerPrimaryAngle")
-    secondary = fields.numbers("PositionerSecondaryAngle")
+    notes: list[str] = []
+    primary, secondary, of_room = _angles(fields, notes)
     wanted = {
         "Distance Source to Detector": sid,
         "Distance Source to Patient (or to Isocenter)": isocentre,
         "Imager Pixel Spacing": spacing,
         "Rows": rows,
         "Columns": columns,
-        "Positioner Primary Angle": primary,
-        "Positioner Secondary Angle": secondary,
+        "Positioner Primary Angle (or Isocenter Primary Angle)": primary,
+        "Positioner Secondary Angle (or Isocenter Secondary Angle)": secondary,
     }
     missing = [name for name, found in wanted.items() if not found]
     if missing:
@@ -137,8 +179,8 @@ def header_values(fields: Fields, frame: int) -> HeaderValues:
             "the detector or its picture was turned about the beam (Field of View Rotation, "
             "Detector Rotation Angle): store the frame unturned"
         )
-    notes: list[str] = []
-    words = fields.words("PatientOrientation")
+    # What lies where in the patient says nothing about the room.
+    words = () if of_room else fields.words("PatientOrientation")
     place = _isocentre_px(fields, spacing)
     if place is None:
         notes.append("the isocentre is taken to project to the middle of the picture")
@@ -158,6 +200,29 @@ def header_values(fields: Fields, frame: int) -> HeaderValues:
         flipped=(fields.text("FieldOfViewHorizontalFlip") or "NO").upper() == "YES",
         notes=tuple(notes),
     )
+
+
+def _angles(fields: Fields, notes: list[str]) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    """Primary and secondary angle, () where there is none, and whether they are the room's.
+
+    PS3.3 C.8.19.6.13.1: those of the isocentre reference system are counted from the table (+x to
+    its left, +y down, +z to its head), which for a patient head first on his back is the same.
+    """
+    primary = fields.numbers("PositionerPrimaryAngle")
+    secondary = fields.numbers("PositionerSecondaryAngle")
+    if primary and secondary:
+        return primary, secondary, False
+    of_room = (
+        fields.numbers("PositionerIsocenterPrimaryAngle"),
+        fields.numbers("PositionerIsocenterSecondaryAngle"),
+    )
+    if not all(of_room):
+        return primary, secondary, False
+    notes.append(
+        "the angles are the room's: world is the patient's for one head first on his back on a "
+        "table that is not turned"
+    )
+    return *of_room, True
 
 
 def _increment(fields: Fields, keyword: str, frame: int) -> float:

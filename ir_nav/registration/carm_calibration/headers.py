@@ -1,4 +1,5 @@
-"""A C-arm's geometry from the header of an XA, RF or Enhanced XA image.
+"""A C-arm's geometry from the header of an XA, RF or Enhanced XA image, or of a volume made from
+their projections.
 
 DICOM PS3.3 C.8.7.5 (XA Positioner: angles about the patient), C.8.19.5 and C.8.19.6.2, .10, .13
 (Enhanced XA: detector, field of view, positioner, isocentre); PS3.17 FFF.2.1.5.2 (where a header
@@ -18,9 +19,15 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.utils import pixel_array
 
 from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigid
-from ir_nav.registration.carm_calibration.header_fields import Fields, HeaderValues, header_values
+from ir_nav.registration.carm_calibration.header_fields import (
+    Fields,
+    HeaderValues,
+    header_values,
+    is_volume,
+)
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.view import CArmView
 
@@ -47,6 +54,8 @@ class HeaderView:
 
 def read_header(path: Path) -> Dataset:
     """A DICOM file; RegistrationError when it is none."""
+    if path.exists() and not path.is_file():
+        raise RegistrationError(f"{path}: is no file: give one DICOM file")
     try:
         return pydicom.dcmread(path)
     except (OSError, InvalidDicomError) as error:
@@ -77,12 +86,15 @@ def header_view(dataset: Dataset, frame: int = 0) -> HeaderView:
 
 def frame_pixels(dataset: Dataset, found: HeaderView, frame: int = 0) -> NDArray[np.float32]:
     """One frame's pixels (rows, columns), float32, as found.view sees them."""
+    if is_volume(dataset):
+        raise RegistrationError(
+            "the file holds a volume, not the pictures that it was made from: take those of its run"
+        )
     try:
-        pixels = np.asarray(dataset.pixel_array)
+        # One frame only: a run of all decoded takes gigabytes.
+        pixels = np.asarray(pixel_array(dataset, index=frame))
     except (AttributeError, NotImplementedError, ValueError, RuntimeError) as error:
         raise RegistrationError(f"the file's pixels cannot be read: {error}") from None
-    if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
-        pixels = pixels[frame]
     if pixels.ndim != 2:
         raise RegistrationError("the frame is in colour: a grey one is needed")
     image = np.asarray(pixels, dtype=np.float32)

@@ -26,7 +26,7 @@ LEVELS = 32767
 PYRAMID_MM = (4.0, 2.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Attenuation:
     """Linear attenuation on a grid, cropped to the body.
 

@@ -11,8 +11,9 @@ import numpy as np
 from ir_nav.geometry import apply, rigid_inverse, rotation_between_deg
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.attenuation import Attenuation
+from ir_nav.registration.fluoro.axes import Axes, axes_through
 from ir_nav.registration.fluoro.field import field_middle
-from ir_nav.registration.fluoro.local import Axes, Fit, axes_through, refine
+from ir_nav.registration.fluoro.local import Fit, refine
 from ir_nav.registration.fluoro.outcome import FluoroRegistration, stated
 from ir_nav.registration.fluoro.prepared import prepare_levels
 from ir_nav.registration.fluoro.view import FluoroFrame

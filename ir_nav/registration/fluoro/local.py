@@ -2,7 +2,7 @@
 
 With gradient fields of unit length, |frame - rendered|^2 = 2 - 2 similarity, so that
 Levenberg-Marquardt on the difference climbs the similarity itself. The derivative is taken by
-rendering small motions. One view's errors scatter over few structures, which is why the
+drawing small motions. One view's errors scatter over few structures, which is why the
 covariance is the cluster-robust one (Liang and Zeger 1986; White 1982): residuals are
 independent between blocks, never between pixels.
 """
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_nav.geometry import FloatArray, rigid_inverse, rotation_from_vector
+from ir_nav.geometry import FloatArray
+from ir_nav.registration.fluoro.axes import Axes
+from ir_nav.registration.fluoro.derivative import linearised, renderings, steps_of
 from ir_nav.registration.fluoro.prepared import FLOOR, Image, Level, LevelView
 from ir_nav.registration.fluoro.projector import project_poses
-from ir_nav.registration.fluoro.similarity_kernels import normalised_gradients, similarity
+from ir_nav.registration.fluoro.similarity_kernels import similarity
 from ir_nav.threads import in_ranges
 
-# A step for the derivative per detector pixel of the level: mm across, mm along the ray, deg.
-STEPS_PER_MM = np.array([0.4, 0.4, 1.2, 0.3, 0.3, 0.3])
 # No iteration moves further: mm, mm along the ray, deg.
 LONGEST = np.array([12.0, 12.0, 40.0, 10.0, 10.0, 10.0])
 # Part of the derivative's step.
@@ -29,29 +29,6 @@ SETTLED = 0.05
 # A last move up to this part of it is near enough to the optimum to be believed.
 NEARLY_SETTLED = 0.3
 DAMPING = 1e-2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Axes:
-    """How a pose is moved: about centre_world_mm (3,), in the columns of world_from_axes (3, 3);
-    the third column is the first view's ray through the centre.
-
-    Parameters are translation (mm), then rotation vector (deg).
-    """
-
-    centre_world_mm: FloatArray
-    world_from_axes: FloatArray
-
-    def moved(self, parameters: FloatArray, world_from_ct: FloatArray) -> FloatArray:
-        """(n, 4, 4) of world_from_ct after each of (n, 6) motions."""
-        moves = np.zeros((len(parameters), 4, 4))
-        for move, values in zip(moves, parameters, strict=True):
-            turn = rotation_from_vector(self.world_from_axes @ np.radians(values[3:]))
-            move[:3, :3] = turn
-            move[:3, 3] = self.centre_world_mm - turn @ self.centre_world_mm
-            move[:3, 3] += self.world_from_axes @ values[:3]
-            move[3, 3] = 1.0
-        return np.asarray(moves @ world_from_ct)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,15 +46,6 @@ class Fit:
     @property
     def similarity(self) -> float:
         return float(np.mean(self.similarities))
-
-
-def axes_through(carm_from_world: FloatArray, centre_world_mm: FloatArray) -> Axes:
-    """Axes about a centre for a view: across its columns, across its rows, along the ray."""
-    ray = centre_world_mm - rigid_inverse(carm_from_world)[:3, 3]
-    ray = ray / np.linalg.norm(ray)
-    across = carm_from_world[0, :3] - ray * float(carm_from_world[0, :3] @ ray)
-    across = across / np.linalg.norm(across)
-    return Axes(centre_world_mm, np.stack([across, np.cross(ray, across), ray], axis=1))
 
 
 def similarities(level: Level, world_from_ct: FloatArray) -> FloatArray:
@@ -117,24 +85,19 @@ def refine(
     smaller than this part of the derivative's step ends the search. The last
     move is not rendered again; similarities are those before it.
     """
-    steps = STEPS_PER_MM * _pixel_mm(level)
-    moves = np.concatenate(
-        [np.zeros((1, 6)), np.diag(steps), -np.diag(steps)][: 3 if central else 2]
-    )
+    steps = steps_of(level)
     frame = _frame_fields(level)
     best: _Linear | None = None
     pose, damping, count = world_from_ct, DAMPING, 0
     move = np.zeros(6)
     for _ in range(iterations):
-        drawn = _unit_fields(level, axes.moved(moves, pose))
-        count += len(moves)
-        base = frame - drawn[0]
+        drawn, jacobian = linearised(level, axes, pose, central=central)
+        count += renderings(central=central)
+        base = frame - drawn
         if best is not None and float(base @ base) > best.cost:
             damping *= 10.0
         else:
-            change = drawn[1:7] - (drawn[7:] if central else drawn[0])
-            per_step = 1.0 / (steps * (2.0 if central else 1.0))[:, None]
-            best = _Linear(pose, base, change * per_step.astype(np.float32))
+            best = _Linear(pose, base, jacobian)
             damping = max(damping / 3.0, 1e-6)
         move = best.step(damping)
         pose = axes.moved(move[None], best.world_from_ct)[0]
@@ -190,36 +153,11 @@ class _Linear:
         return np.asarray(inverse @ (votes @ votes.T) @ inverse * (filled / (filled - 6.0)))
 
 
-def _unit_fields(level: Level, world_from_ct: FloatArray) -> Image:
-    """(n, m) float32: the rendered fields of every view where a pixel votes, of unit length."""
-    parts = []
-    for view in level.views:
-        poses = view.carm_from_world @ world_from_ct
-        drawn = project_poses(level.attenuation, view.geometry, poses)
-        parts.append(_normalised(view, drawn))
-    return np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(parts)))
-
-
-def _normalised(view: LevelView, drawn: Image) -> Image:
-    where = np.flatnonzero(view.weight)
-    fields = np.empty((len(drawn), 2 * len(where)), np.float32)
-
-    def work(part: tuple[int, int]) -> None:
-        across, down = np.empty_like(view.weight), np.empty_like(view.weight)
-        for n in range(*part):
-            normalised_gradients(drawn[n], view.weight, view.radius_px, FLOOR, across, down)
-            both = np.concatenate([across.reshape(-1)[where], down.reshape(-1)[where]])
-            fields[n] = both / max(float(np.linalg.norm(both)), 1e-12)
-
-    in_ranges(len(drawn), work)
-    return fields
-
-
 def _frame_fields(level: Level) -> Image:
     """(m,) as _unit_fields, of the frames themselves."""
     parts = []
     for view in level.views:
-        where = np.flatnonzero(view.weight)
+        where = view.voting
         both = np.concatenate([view.across.reshape(-1)[where], view.down.reshape(-1)[where]])
         parts.append(both / max(float(np.linalg.norm(both)), 1e-12))
     return np.asarray(np.concatenate(parts) / np.sqrt(len(parts)), dtype=np.float32)
@@ -227,7 +165,7 @@ def _frame_fields(level: Level) -> Image:
 
 def _by_view(level: Level, residual: Image) -> tuple[float, ...]:
     """Similarity of each view: 1 - |r|^2 / 2 of its unit fields."""
-    ends = np.cumsum([2 * np.count_nonzero(view.weight) for view in level.views])
+    ends = np.cumsum([2 * len(view.voting) for view in level.views])
     parts = np.split(residual, ends[:-1])
     return tuple(1.0 - len(parts) * float(part @ part) / 2.0 for part in parts)
 
@@ -236,15 +174,10 @@ def _blocks(level: Level) -> NDArray[np.int64]:
     """(m,) the block of every field value; both components of a pixel share theirs."""
     parts, first = [], 0
     for view in level.views:
-        where = np.flatnonzero(view.weight)
-        rows, columns = np.divmod(where, view.weight.shape[1])
+        rows, columns = np.divmod(view.voting, view.weight.shape[1])
         wide = -(-view.weight.shape[1] // view.block_px)
         tall = -(-view.weight.shape[0] // view.block_px)
         block = first + rows // view.block_px * wide + columns // view.block_px
         parts.append(np.concatenate([block, block]))
         first += wide * tall
     return np.concatenate(parts)
-
-
-def _pixel_mm(level: Level) -> float:
-    return max(max(view.geometry.pixel_mm) for view in level.views)

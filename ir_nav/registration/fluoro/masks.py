@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_nav.registration.fluoro.mask_kernels import best_edge
+
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -52,28 +54,19 @@ def _above_blade(absorbed: Image) -> Mask:
     """True above the blade that comes from the top, its shadow's edge included."""
     rows, columns = absorbed.shape
     across = np.arange(columns) - (columns - 1) / 2.0
-    middle = np.abs(across) < 0.28 * columns
-    depths = np.arange(3, int(BLADE_DEEPEST * rows))
-    best, blade = BLADE_STEP, None
-    for angle_deg in np.arange(-BLADE_MOST_DEG, BLADE_MOST_DEG + 0.1, 1.0):
-        slope = np.tan(np.radians(angle_deg))
-        at = depths[:, None] + slope * across[middle][None, :]
-        row = np.rint(at).astype(np.int64)
-        column = np.flatnonzero(middle)[None, :]
-        outside = absorbed[np.clip(row - 2, 0, rows - 1), column]
-        inside = absorbed[np.clip(row + 2, 0, rows - 1), column]
-        # A blade may leave the frame, and a quarter of it lie under something dense.
-        seen = (row >= 2) & (row < rows - 2)
-        across_it = np.where(seen, outside - inside, np.inf)
-        quarter = across_it.shape[1] // 4
-        steps = np.partition(across_it, quarter, axis=1)[:, quarter]
-        steps[seen.mean(axis=1) < 0.5] = 0.0
-        deepest = int(np.argmax(steps))
-        if steps[deepest] > best:
-            best, blade = float(steps[deepest]), (float(depths[deepest]), slope)
-    if blade is None:
+    middle = np.flatnonzero(np.abs(across) < 0.28 * columns)
+    angles_deg = np.arange(-BLADE_MOST_DEG, BLADE_MOST_DEG + 0.1, 1.0)
+    step, depth, slope = best_edge(
+        absorbed,
+        int(middle[0]),
+        int(middle[-1]) + 1,
+        int(BLADE_DEEPEST * rows),
+        np.tan(np.radians(angles_deg)),
+        BLADE_STEP,
+    )
+    if step <= BLADE_STEP:
         return np.zeros(absorbed.shape, dtype=np.bool_)
-    edge = blade[0] + blade[1] * across
+    edge = depth + slope * across
     return np.asarray(np.arange(rows)[:, None] <= edge[None, :] + 2.0)
 
 

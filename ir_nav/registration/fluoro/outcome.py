@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_nav.geometry import FloatArray, Frame, Transform, apply, rigid_inverse
-from ir_nav.registration.fluoro.local import Axes, Fit
+from ir_nav.registration.fluoro.axes import Axes
+from ir_nav.registration.fluoro.local import Fit
 from ir_nav.registration.fluoro.view import FluoroFrame
 from ir_nav.registration.registration import Method, Registration, Residual
 

@@ -13,9 +13,10 @@ from ir_nav.geometry import CArmGeometry, FloatArray
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.attenuation import Attenuation
 from ir_nav.registration.fluoro.masks import collimated, instruments, saturated
-from ir_nav.registration.fluoro.projector import coarsened
+from ir_nav.registration.fluoro.projector import coarsened, cropped
 from ir_nav.registration.fluoro.similarity_kernels import normalised_gradients
 from ir_nav.registration.fluoro.view import FluoroFrame, Pixels
+from ir_nav.threads import in_ranges
 
 Image = NDArray[np.float32]
 
@@ -47,8 +48,9 @@ class PreparedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelView:
-    """One view at one resolution. weight, across, down: (rows, columns); the latter two are the
-    frame's normalised gradients.
+    """One view at one resolution, its window about what votes. weight, across, down: (rows,
+    columns); the latter two are the frame's normalised gradients. voting: (m,) flat places of
+    weight that are not zero.
     """
 
     geometry: CArmGeometry
@@ -56,6 +58,7 @@ class LevelView:
     weight: Image
     across: Image
     down: Image
+    voting: NDArray[np.int32]
     radius_px: int
     block_px: int
 
@@ -108,14 +111,16 @@ def prepare_levels(
     """One level for each CT grid, all frames in each. Raises as prepare_frame, and without one."""
     if not frames:
         raise RegistrationError("no fluoro frame was given")
-    prepared = tuple(prepare_frame(frame) for frame in frames)
-    return tuple(_level(attenuation, prepared) for attenuation in attenuations)
+    views: dict[int, list[LevelView]] = {}
 
+    def prepare(part: tuple[int, int]) -> None:
+        for number in range(*part):
+            prepared = prepare_frame(frames[number])
+            views[number] = [_level_view(prepared, min(grid.spacing_mm)) for grid in attenuations]
 
-def _level(attenuation: Attenuation, frames: tuple[PreparedFrame, ...]) -> Level:
-    """The frames at the resolution of one CT grid."""
-    views = tuple(_level_view(frame, min(attenuation.spacing_mm)) for frame in frames)
-    return Level(attenuation, views)
+    in_ranges(len(frames), prepare)
+    by_level = zip(*(views[number] for number in range(len(frames))), strict=True)
+    return tuple(map(Level, attenuations, by_level))
 
 
 def _level_view(prepared: PreparedFrame, voxel_mm: float) -> LevelView:
@@ -133,20 +138,39 @@ def _level_view(prepared: PreparedFrame, voxel_mm: float) -> LevelView:
             "what the collimator, saturation and instruments leave of the frame is in too small "
             "pieces: open the collimator or lower the dose, and take another"
         )
+    geometry, image, weight = _window(coarsened(view.geometry, factor), image, weight)
     across, down = np.empty_like(image), np.empty_like(image)
     pixel_mm = own_mm * factor
     radius = max(round(NEIGHBOURHOOD_MM / pixel_mm / 2.0 - 0.5), 1)
     normalised_gradients(image, weight, radius, FLOOR, across, down)
-    for array in (weight, across, down):
+    voting = np.flatnonzero(weight).astype(np.int32)
+    for array in (weight, across, down, voting):
         array.flags.writeable = False
     return LevelView(
-        coarsened(view.geometry, factor),
+        geometry,
         view.carm_from_world,
         weight,
         across,
         down,
+        voting,
         radius,
         max(round(BLOCK_MM / pixel_mm), 2),
+    )
+
+
+def _window(
+    geometry: CArmGeometry, image: Image, weight: Image
+) -> tuple[CArmGeometry, Image, Image]:
+    """The part of a view that votes, with one pixel round it for the gradients."""
+    (top, bottom), (left, right) = (
+        (int(filled[0]) - 1, int(filled[-1]) + 2)
+        for filled in (np.flatnonzero(weight.any(axis=axis)) for axis in (1, 0))
+    )
+    window = np.s_[top:bottom, left:right]
+    return (
+        cropped(geometry, (left, top), (right - left, bottom - top)),
+        np.ascontiguousarray(image[window]),
+        np.ascontiguousarray(weight[window]),
     )
 
 

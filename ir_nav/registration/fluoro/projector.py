@@ -4,7 +4,8 @@ Shear-warp (Lacroute and Levoy 1994, Fast volume rendering using a shear-warp fa
 viewing transformation): the grid's slices across the rays' main axis are summed into one plane,
 each only scaled and shifted, which interpolates rows and columns one after the other; the plane
 is then warped once to the detector. Along a ray this is Joseph's method (1982, An improved
-algorithm for reprojecting rays through pixel images).
+algorithm for reprojecting rays through pixel images). Whole frames are drawn on an NVIDIA GPU
+where there is one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ir_nav.geometry import CArmGeometry, FloatArray, rigidity_fault
 from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.fluoro.attenuation import Attenuation
+from ir_nav.registration.fluoro.projector_device import rendered_on_device
 from ir_nav.registration.fluoro.projector_kernels import (
     SEEN,
     TILE_ROWS,
@@ -50,6 +52,12 @@ def project(
     """
     frame = _checked(out, _shape(geometry))
     source, rays = _rays(attenuation, geometry, np.asarray(carm_from_ct, np.float64)[None])
+    per_pixel = _per_pixel(attenuation, geometry)
+    states = rendered_on_device(attenuation, source, rays, per_pixel, frame[None])
+    if states is not None:
+        if states[0] not in (SEEN, UNSEEN):
+            raise RegistrationError(_refusal(states[0]))
+        return frame
     main = main_axis(rays[0], attenuation.spacing_mm, geometry.size_px)
     order, sizes, lines = ordered(main, attenuation.levels.shape)
     source, rays = source[0, order], np.ascontiguousarray(rays[0, order])
@@ -67,7 +75,6 @@ def project(
             levels, extents, lines, sizes, source, base_main, corner, part, base
         ),
     )
-    per_pixel = _per_pixel(attenuation, geometry)
     in_ranges(len(frame), lambda part: warp(base, base_from_pixel, per_pixel, part, frame))
     return frame
 
@@ -89,6 +96,8 @@ def project_poses(
     frames = _checked(out, (len(poses), *_shape(geometry)))
     sources, rays = _rays(attenuation, geometry, poses)
     per_pixel = _per_pixel(attenuation, geometry)
+    if rendered_on_device(attenuation, sources, rays, per_pixel, frames) is not None:
+        return frames
     (levels, extents), (swapped, swapped_extents) = _grid(attenuation, 2), _grid(attenuation, 0)
     in_ranges(
         len(poses),

@@ -381,3 +381,44 @@ def render_poses(
         else:
             sum_slices(grids[0], extents[0], lines, sizes, source, base_main, corner, tiles, base)
         warp(base, base_from_pixel, per_pixel, (0, size_px[1]), frames[n])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def plan_poses(
+    shape: Triple,
+    spacing: tuple[float, float, float],
+    sources: Floats,
+    rays: Floats,
+    size_px: tuple[int, int],
+) -> tuple[NDArray[np.int32], Float32s, Floats]:
+    """What a device needs to render poses: (plans, slices, maps), arguments as in render_poses.
+
+    plans: (n, 9) int32: state, main axis, voxels along main, row, column, lines per slice, per
+    row, rows and columns of the base plane. slices: (n, slice, 3): scale, then row and column of
+    base[0, 0] there; scale 0 does not count. maps: (n, 3, 3) base_from_pixel.
+    """
+    count = len(sources)
+    plans = np.zeros((count, 9), np.int32)
+    slices = np.zeros((count, max(shape[0], shape[1], shape[2]), 3), np.float32)
+    maps = np.zeros((count, 3, 3))
+    for n in range(count):
+        main = main_axis(rays[n], spacing, size_px)
+        order, sizes, lines = ordered(main, shape)
+        source, turned = np.empty(3), np.empty((3, 3))
+        for to in range(3):
+            source[to] = sources[n, order[to]]
+            turned[to] = rays[n, order[to]]
+        state, base_main, corner, base_from_pixel, size = planned(source, turned, sizes, size_px)
+        maps[n] = base_from_pixel
+        facts = (state, main, sizes[0], sizes[1], sizes[2], lines[0], lines[1], size[0], size[1])
+        for fact in range(9):
+            plans[n, fact] = facts[fact]
+        if state != SEEN:
+            continue
+        for k in range(sizes[0]):
+            scale = (k - source[0]) / (base_main - source[0])
+            if scale >= NEAREST:
+                slices[n, k, 0] = scale
+                slices[n, k, 1] = source[1] + (corner[0] - source[1]) * scale
+                slices[n, k, 2] = source[2] + (corner[1] - source[2]) * scale
+    return plans, slices, maps

@@ -19,8 +19,9 @@ from ir_nav.geometry import FloatArray, apply, rigid_inverse
 from ir_nav.imaging import BoolArray, Volume, body_mask
 from ir_nav.progress import Progress, unheard
 from ir_nav.registration.fluoro.attenuation import Attenuation, prepare_attenuation
+from ir_nav.registration.fluoro.axes import Axes, axes_through
 from ir_nav.registration.fluoro.field import field_middle
-from ir_nav.registration.fluoro.local import Axes, Fit, axes_through, refine, similarities
+from ir_nav.registration.fluoro.local import Fit, refine, similarities
 from ir_nav.registration.fluoro.outcome import CONVINCING, FluoroRegistration, stated
 from ir_nav.registration.fluoro.prepared import Level, prepare_levels
 from ir_nav.registration.fluoro.view import FluoroFrame

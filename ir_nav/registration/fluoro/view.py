@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from ir_nav.geometry import CArmGeometry, FloatArray, read_only, rigidity_fault
+from ir_nav.geometry import CArmGeometry, FloatArray
 from ir_nav.registration.errors import RegistrationError
-from ir_nav.registration.registration_file import Matrix, parsed
+from ir_nav.registration.registration_file import Matrix, parsed, rigid_matrix
 
-PositiveMm = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+# Wider than any C-arm, mobile or biplane, and its detector: beyond them the unit is another.
+DistanceMm = Annotated[float, Field(ge=100.0, le=5000.0, allow_inf_nan=False)]
+PitchMm = Annotated[float, Field(ge=0.01, le=50.0, allow_inf_nan=False)]
+# A beam whose principal ray falls so many widths beside the detector is none.
+MOST_BESIDE = 4.0
 
 
 class Pixels(StrEnum):
@@ -48,8 +52,8 @@ class _Geometry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     format: Literal[1]
-    sid_mm: PositiveMm
-    pixel_mm: tuple[PositiveMm, PositiveMm]
+    sid_mm: DistanceMm
+    pixel_mm: tuple[PitchMm, PitchMm]
     size_px: tuple[Annotated[int, Field(ge=8, le=8192)], Annotated[int, Field(ge=8, le=8192)]]
     principal_px: tuple[FiniteFloat, FiniteFloat]
     carm_from_world: Matrix
@@ -57,11 +61,16 @@ class _Geometry(BaseModel):
 
 
 def read_view(path: Path) -> CArmView:
-    """A geometry JSON file (docs/registration.md). Raises RegistrationError with key and fault."""
+    """A geometry JSON file (docs/registration-fluoro.md).
+
+    Raises RegistrationError with key and fault.
+    """
     found = parsed(path, _Geometry)
-    matrix = np.array(found.carm_from_world)
-    fault = rigidity_fault(matrix)
-    if fault is not None:
-        raise RegistrationError(f"{path}: carm_from_world: {fault}")
+    matrix = rigid_matrix(path, "carm_from_world", found.carm_from_world)
+    beside = np.abs(np.array(found.principal_px)) / np.array(found.size_px)
+    if beside.max() > MOST_BESIDE:
+        raise RegistrationError(
+            f"{path}: principal_px: lies {beside.max():.0f} detectors away: give it in pixels"
+        )
     geometry = CArmGeometry(found.sid_mm, found.pixel_mm, found.size_px, found.principal_px)
-    return CArmView(geometry, read_only(matrix), found.pixels)
+    return CArmView(geometry, matrix, found.pixels)

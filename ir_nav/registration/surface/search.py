@@ -71,7 +71,7 @@ def search(
     fits = _refined(points_reference_mm, surface, _places(ends, costs, points_reference_mm))
     if not fits:
         raise RegistrationError(
-            f"the points fit {surface.name} nowhere: check what was swiped, or give a start"
+            f"the points fit {surface.name} nowhere: check what was swiped, or give a nearer start"
         )
     progress(1.0)
     cut_mm = CUT_SIGMAS * max(noise_mm, min(one.sigma_mm for one in fits))

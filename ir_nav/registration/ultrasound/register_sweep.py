@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ir_nav.geometry import FloatArray, Frame, Transform, apply, read_only
 from ir_nav.progress import Progress, unheard
@@ -34,15 +34,10 @@ from ir_nav.registration.ultrasound.sweep_search import (
     find_places,
     target_shift_mm,
 )
-
-Indices = NDArray[np.intp]
+from ir_nav.registration.ultrasound.usable_frames import Indices, breath_words, usable_frames
 
 COARSE = Sampling(20, 27, 3.0, 8.0)
 FINE = Sampling(48, 108, 0.8, 6.0)
-LEAST_FRAMES = 4
-MOST_FRAMES = 32
-# Breathing level, of the way from one end to the other, up to which a frame shows the CT's state.
-GATE = 0.15
 LEAST_INSIDE = 0.4
 # The fit that is trusted at the target looks this far round it (standard deviation), and at what
 # lies further away this much.
@@ -92,7 +87,7 @@ def register_ultrasound(
     report(0.0)
     begin = Transform(Frame.CT, Frame.REFERENCE, np.asarray(start, dtype=np.float64)).matrix
     check_same_scale(fan, sweep.reference_from_image[0])
-    frames = _usable_frames(sweep)
+    frames = usable_frames(sweep)
     coarse_beams, fine_beams = beam_samples(sweep.only(frames), fan, (COARSE, FINE))
     _check_inside(ct.coarse, coarse_beams, begin)
     target = _target(target_ct_mm, coarse_beams, begin)
@@ -140,21 +135,6 @@ def register_ultrasound(
         shift_mm,
         tuple(int(n) for n in frames),
     )
-
-
-def _usable_frames(sweep: TrackedSweep) -> Indices:
-    """Those within the breathing gate, evenly thinned to MOST_FRAMES."""
-    inside = np.arange(len(sweep.images))
-    if sweep.level is not None:
-        inside = np.flatnonzero(np.abs(sweep.level) <= GATE)
-    if len(inside) < LEAST_FRAMES:
-        words = "" if sweep.level is None else " at the CT's breath"
-        raise RegistrationError(
-            f"the sweep has {len(inside)} usable frames{words}, at least {LEAST_FRAMES} are "
-            "needed: sweep slowly over the organ, at the breath-hold of the CT"
-        )
-    kept = np.linspace(0, len(inside) - 1, min(len(inside), MOST_FRAMES)).round().astype(np.intp)
-    return np.asarray(inside[kept])
 
 
 def _check_inside(ct: SmoothCt, beams: BeamSamples, begin: FloatArray) -> None:
@@ -219,14 +199,9 @@ def _inputs(
     moved_mm: float,
     shift_mm: float,
 ) -> tuple[str, ...]:
-    breath = (
-        "no breathing known: all frames used, and what a breath may leave added to the error"
-        if sweep.level is None
-        else f"frames within {100 * GATE:.0f} % of the CT's breath only"
-    )
     return (
         f"{len(frames)} of {len(sweep.images)} frames of a tracked ultrasound sweep",
-        breath,
+        breath_words(sweep),
         f"moved the target by {moved_mm:.1f} mm from the start",
         f"fit round the target {shift_mm:.1f} mm from that of the whole sweep",
     )

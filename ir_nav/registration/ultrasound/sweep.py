@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ir_nav.geometry import FloatArray, read_only
 from ir_nav.imaging.volume import frozen_view
 from ir_nav.registration.errors import RegistrationError
+from ir_nav.registration.registration_file import FARTHEST_MM
 from ir_nav.registration.ultrasound.fan import Fan
 
 Float32 = NDArray[np.float32]
@@ -37,8 +38,8 @@ class TrackedSweep:
         images, poses = self.images, read_only(self.reference_from_image)
         if images.ndim != 3 or images.dtype != np.uint8 or not len(images):
             raise RegistrationError("a sweep's images must be grey, 8 bit and all of one size")
-        if poses.shape != (len(images), 4, 4) or not np.isfinite(poses).all():
-            raise RegistrationError(f"{len(images)} images need as many finite 4x4 poses")
+        if poses.shape != (len(images), 4, 4) or not (np.abs(poses) < FARTHEST_MM).all():
+            raise RegistrationError(f"{len(images)} images need as many 4x4 poses, within 100 m")
         object.__setattr__(self, "images", frozen_view(images))
         object.__setattr__(self, "reference_from_image", poses)
         if self.level is not None:

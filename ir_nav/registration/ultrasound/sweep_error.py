@@ -40,9 +40,13 @@ def motion_covariance_of(
     spread = 1.0 / np.maximum(values, 30.0**-2)
     covariance = (axes * spread) @ axes.T
     covariance += np.diag([FLOOR_MM**2] * 3 + [FLOOR_DEG**2] * 3)
-    if not breath_known:
-        covariance[:3, :3] += np.diag(np.square(UNKNOWN_BREATH_MM))
-    return np.asarray((covariance + covariance.T) / 2.0)
+    covariance = (covariance + covariance.T) / 2.0
+    return np.asarray(covariance if breath_known else with_unknown_breath(covariance))
+
+
+def with_unknown_breath(covariance: FloatArray) -> FloatArray:
+    """A covariance (6, 6) with what a breath may leave that nobody measured."""
+    return covariance + np.diag([*np.square(UNKNOWN_BREATH_MM), 0.0, 0.0, 0.0])
 
 
 def confidence_of(value: float, rival: float) -> float:
@@ -59,7 +63,8 @@ def refusal_of(covariance: FloatArray, confidence: float, moved_mm: float) -> st
         return (
             f"only {100 * confidence:.0f} % sure of the place: another one fits the sweep nearly "
             "as well, or none does. Start nearer (landmarks, one locked plane) or sweep again "
-            "from several windows with vessels, diaphragm and ribs in view"
+            "from several windows with vessels, diaphragm and ribs in view; where there is little "
+            "but bone, register by the bone"
         )
     tre_mm = float(np.sqrt(np.trace(covariance[:3, :3])))
     if tre_mm > MOST_TRE_MM:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from ir_nav.geometry import FloatArray, apply, rigid_inverse
+from ir_nav.registration.errors import RegistrationError
 from ir_nav.registration.search import cma_es
 from ir_nav.registration.ultrasound.similarity import SweepSimilarity
 
@@ -118,6 +119,8 @@ def climb(
         tries = _in_ball(rng, FIT_TRIES)
         tries[0] = 0.0
         found = similarity(motions(tries * scale, pivot_ct_mm) @ pose)
+        if not np.isfinite(found).all():
+            raise RegistrationError("the sweep shows no echoes to compare: check gain and poses")
         slope, bend = _quadric(tries, found)
         way = _to_top(slope, bend)
         steps = np.vstack([np.outer((1.0, 0.6, 0.3), way), tries[int(np.argmax(found))]])
