@@ -181,9 +181,11 @@ class Registering:
         return entry.registration
 
     def undo_registration(self) -> Registration:
-        """Go back to the registration before the one in use."""
+        """Go back to the last registration before the one in use that still holds."""
+        now_s = self._at_hand.clock()
         for index in reversed(range(self.in_use_index or 0)):
-            if not self.history[index].expired:
+            entry = self.history[index]
+            if not entry.expired and not age_words(entry.registration, self.rules, now_s):
                 return self.go_back(index, confirmed=True)
         raise SessionError("there is no earlier registration")
 

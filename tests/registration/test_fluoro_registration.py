@@ -212,6 +212,8 @@ def test_frames_that_cannot_be_used_are_refused_in_words() -> None:
     for name, wrong in bad.items():
         with pytest.raises(RegistrationError, match=words.get(name, name)):
             register_fluoro([wrong], made.attenuations, off_by(*NEAR), created_s=0.0)
+    with pytest.raises(RegistrationError, match="frames 1 and 2 are one and the same image"):
+        register_fluoro([frame, frame], made.attenuations, off_by(*NEAR), created_s=0.0)
     with pytest.raises(RegistrationError, match="no fluoro frame"):
         register_fluoro([], made.attenuations, off_by(*NEAR), created_s=0.0)
 

@@ -113,6 +113,14 @@ def test_one_too_old_is_not_gone_back_to(bench: Bench, registering: Registering)
     assert registering.registration is used
 
 
+def test_undo_passes_over_one_that_grew_too_old(bench: Bench, registering: Registering) -> None:
+    first = registering.take(made(bench, 2.0))
+    registering.take(made(bench, 2.0, age_s=60.0 * registering.rules.max_age_min - 5.0))
+    registering.take(made(bench, 2.0))
+    bench.now_s += 10.0
+    assert registering.undo_registration() is first
+
+
 def test_a_moved_reference_ends_those_before_too(bench: Bench, registering: Registering) -> None:
     registering.take(made(bench, 2.0))
     registering.take(made(bench, 2.0))

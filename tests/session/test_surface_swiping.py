@@ -121,6 +121,17 @@ def test_a_stroke_is_taken_back_and_drops_what_was_found(bench: Bench) -> None:
         bench.swiping.undo()
 
 
+def test_a_stroke_that_took_nothing_is_none_to_take_back(bench: Bench) -> None:
+    bench.stroke(0.4)
+    count = len(bench.swiping.swipes)
+    bench.swiping.touch(True)
+    bench.swiping.touch(False)
+    assert bench.swiping.strokes == 1
+    bench.swiping.undo()
+    assert count > 0
+    assert len(bench.swiping.swipes) == 0
+
+
 def test_nothing_is_taken_off_the_surface_or_while_a_tool_is_not_ok(bench: Bench) -> None:
     bench.stroker.stroke(bench.stroker.places(0.4, 0.5, 0.6), bench.swiping.advance)
     assert len(bench.swiping.swipes) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -111,6 +112,7 @@ def prepare_levels(
     """One level for each CT grid, all frames in each. Raises as prepare_frame, and without one."""
     if not frames:
         raise RegistrationError("no fluoro frame was given")
+    _require_different(frames)
     views: dict[int, list[LevelView]] = {}
 
     def prepare(part: tuple[int, int]) -> None:
@@ -121,6 +123,15 @@ def prepare_levels(
     in_ranges(len(frames), prepare)
     by_level = zip(*(views[number] for number in range(len(frames))), strict=True)
     return tuple(map(Level, attenuations, by_level))
+
+
+def _require_different(frames: Sequence[FluoroFrame]) -> None:
+    """One image given twice would count as two witnesses of the same error."""
+    for second, first in combinations(reversed(range(len(frames))), 2):
+        if np.array_equal(frames[first].image, frames[second].image):
+            raise RegistrationError(
+                f"frames {first + 1} and {second + 1} are one and the same image: give another view"
+            )
 
 
 def _level_view(prepared: PreparedFrame, voxel_mm: float) -> LevelView:

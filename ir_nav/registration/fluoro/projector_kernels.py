@@ -45,7 +45,7 @@ def sum_slices(
     tiles: tuple[int, int],
     base: Float32s,
 ) -> None:
-    """Fill a range of tiles of `base`, 16 rows each: the sum over slices of what rays meet there.
+    """Fill a range of tiles of `base`, TILE_ROWS each: the sum over slices of what rays meet there.
 
     levels: flat, two voxels of air round it. extents: (line, 2), first and last + 1 column of
     each of its lines that is not air. lines: how many lines (all columns) from slice to slice and

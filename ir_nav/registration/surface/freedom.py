@@ -60,12 +60,6 @@ def freedoms(fit: SurfaceFit) -> tuple[Freedom, ...]:
     return tuple(sorted(worded, key=lambda one: _turns(one.motion)))
 
 
-def least_lift(fit: SurfaceFit) -> float:
-    """Lift of the motion that is determined worst."""
-    rows, _ = _scaled(fit)
-    return float(np.sqrt(max(np.linalg.eigvalsh(rows.T @ rows / len(rows))[0], 0.0)))
-
-
 def freedom_words(found: tuple[Freedom, ...]) -> str:
     """All of them in one phrase."""
     seen = list(dict.fromkeys(one.words for one in found))
