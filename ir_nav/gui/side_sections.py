@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from PyQt6 import sip
 from PyQt6.QtCore import QSettings, QTimer
 from PyQt6.QtGui import QFontMetrics, QKeySequence, QResizeEvent, QShortcut
 from PyQt6.QtWidgets import (
@@ -178,7 +179,8 @@ def bring_into_sight(card: QWidget) -> None:
 
 
 def _scroll_to(card: QWidget) -> None:
-    around = card.parentWidget()
+    # The window may have been closed since it was asked.
+    around = None if sip.isdeleted(card) else card.parentWidget()
     while around is not None:
         if isinstance(around, QScrollArea):
             around.ensureWidgetVisible(card, 0, 0)

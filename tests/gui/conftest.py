@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
@@ -44,6 +45,16 @@ from tests.session.test_planning import labels as block_labels
 
 NOW_S = 1_700_000_000.0
 REFUSAL = Refusal("needle out of view", "clear the line of sight")
+
+
+@pytest.fixture(autouse=True)
+def slots_that_raise(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An exception in a slot fails the test in which it comes; PyQt would abort the process."""
+    seen: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: seen.append(error))
+    yield
+    if seen:
+        raise seen[0]
 
 
 @pytest.fixture(scope="session")

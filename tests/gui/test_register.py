@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -17,6 +18,7 @@ from PyQt6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QTableWidget,
+    QWidget,
 )
 
 from ir_nav.gui import theme
@@ -317,3 +319,11 @@ def test_the_views_along_the_path_unfold(hand: Hand) -> None:
     bring_into_sight(card)
     assert card.isVisible()
     assert hand.page.sections.current == "Fluoro"
+
+
+def test_a_section_asked_for_may_be_gone_by_then(app: QApplication) -> None:
+    area, card = QScrollArea(), QWidget()
+    area.setWidget(card)
+    bring_into_sight(card)
+    sip.delete(area)
+    app.processEvents()  # raises where the card is still asked for
