@@ -20,7 +20,7 @@ CONVINCING = 0.90
 ACCEPTED = 0.80
 RIVAL = 0.05
 DEPTH_WANTED_MM = 2.0
-# So many cluster-robust standard deviations, times 1.96, held 95 % of the errors along the ray, over
+# So many cluster-robust standard deviations, times 1.96, held 95 % of the errors along the ray, in
 # poses other than those that it is judged on (docs/registration-fluoro.md).
 CALIBRATION = 1.9
 NORMAL_95 = 1.96
