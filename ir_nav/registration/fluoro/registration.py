@@ -32,6 +32,8 @@ SPACINGS_MM = (8.0, 4.0, 2.0)
 BONE = 1.2
 POPULATION, GENERATIONS = 24, 16
 FEWEST_SEARCHES, MOST_SEARCHES = 2, 6
+# What the first searches did not find lies further off than a start usually does.
+WIDER = 1.5
 # Most iterations at each resolution; three or four are usual.
 COARSE_STEPS, MIDDLE_STEPS, FINE_STEPS = 10, 12, 16
 # Two optima further apart than this are different places.
@@ -127,7 +129,7 @@ def _searched(
         best = cma_es(
             lambda moves: -similarities(coarse, axes.moved(moves, start)).mean(axis=1),
             np.zeros(6),
-            deviations,
+            deviations * (1.0 if attempt < FEWEST_SEARCHES else WIDER),
             population=POPULATION,
             generations=GENERATIONS,
             rng=np.random.default_rng([seed, attempt]),
