@@ -264,7 +264,8 @@ def _show_summary(summary: dict[str, Any], folder: Path) -> None:
                 for one in values
             ]
         elif isinstance(values, dict):
-            rows += [(f"{section} · {name}", _words(value)) for name, value in values.items()]
+            known = {name: value for name, value in values.items() if value is not None}
+            rows += [(f"{section} · {name}", _words(value)) for name, value in known.items()]
         else:
             rows.append((section, _words(values)))
     show(f"Demonstration: {folder}", rows)
