@@ -72,10 +72,6 @@ class Registration:
         values = [one.value for one in self.residuals if one.unit == "mm"]
         return float(np.sqrt(np.mean(np.square(values)))) if values else None
 
-    def worst(self) -> Residual | None:
-        """The largest residual."""
-        return max(self.residuals, key=lambda one: one.value, default=None)
-
     def covariance_mm2(self, point_ct_mm: ArrayLike) -> FloatArray:
         """(3, 3) of the error at a point (3,) in `ct`, mm squared.
 

@@ -348,3 +348,17 @@ def test_covariances_are_looked_at(covariances: np.ndarray, words: str) -> None:
 def test_a_registration_keeps_the_shape_of_its_covariance() -> None:
     with pytest.raises(RegistrationError, match="covariance is"):
         with_covariance(np.eye(3), np.zeros(3))
+
+
+def test_confidence_is_how_often_noise_alone_looks_as_bad() -> None:
+    """Six points are looked through for the worst, which does not make it six times as likely."""
+    rng = np.random.default_rng(4)
+    points = np.array(LAYOUTS["six on the skin"], dtype=float)
+    names = tuple("abcdef")
+    found = [
+        register_landmarks(
+            names, points, in_reference(points) + rng.normal(0.0, 0.6, (6, 3)), 0.0
+        ).registration.confidence
+        for _ in range(300)
+    ]
+    assert 0.06 < np.mean(np.array(found) < 0.1) < 0.18
