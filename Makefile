@@ -23,7 +23,7 @@ types: .stamps/prepared-tests
 	.venv/bin/mypy
 
 unit: .stamps/prepared-tests
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .stamps/prepared: setup.cfg scripts/prepare
 	PYTHON=$(PYTHON) scripts/prepare

@@ -30,7 +30,7 @@ def image(number: int, series: str, study: str, **changes: object) -> FileDatase
     made.FrameOfReferenceUID = f"{study}.9"
     made.PatientName, made.PatientID = "ÄCKERMANN^KLARA", "HOSP-778812"
     made.PatientBirthDate, made.PatientSex = "19481203", "F"
-    made.StudyDate, made.StudyTime, made.StudyID = "20260317", "091500", "4711"
+    made.StudyDate, made.StudyTime, made.StudyID = "20260317", "091500", "STUDY-4711"
     made.SeriesDate, made.ContentDate, made.ContentTime = "20260318", "20260317", "091501"
     made.AccessionNumber, made.ReferringPhysicianName = "ACC99120045", "HOUSEMAN^GREGOR"
     made.Modality, made.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -86,7 +86,15 @@ def talkative(number: int, series: str, study: str) -> FileDataset:
 IDENTIFYING = (
     *("ACKERMANN", "CKERMANN", "KLARA", "HOSP-778812", "19481203", "ACC99120045", "HOUSEMAN"),
     *("GREGOR", "Klinikum", "KLINIKUM1", "Am See 12", "TECHNIKER", "Bachweg", "daughter"),
-    *("SER-55-1", "CT-ROOM-4", "20260317", "20260318", "4711", "ACME PRIVATE", "Portal venous"),
+    *(
+        "SER-55-1",
+        "CT-ROOM-4",
+        "20260317",
+        "20260318",
+        "STUDY-4711",
+        "ACME PRIVATE",
+        "Portal venous",
+    ),
 )
 
 
