@@ -24,7 +24,7 @@ from ir_nav.planning.proposals import APART_MM
 from tests.data import data_path
 from tests.planning.sampler import BoxJudge
 
-TARGETS = 100
+TARGETS = 60
 # Room beyond a margin that is not told apart: structures are looked for within 25 mm.
 FAR_MM = 14.0
 
