@@ -10,7 +10,8 @@ DEMO_OPTIONS ?=
 demo: .stamps/prepared
 	.venv/bin/ir-nav demo --out $(OUT) $(DEMO_OPTIONS)
 
-test: lint contracts types unit
+test: lint contracts
+	$(MAKE) -j 2 types unit
 
 lint: .stamps/prepared-tests
 	.venv/bin/ruff check .
